@@ -1,0 +1,29 @@
+"""Runs the Python blocks of the Markdown documents, so that no page can show what is not so.
+
+A block of `>>>` lines is a doctest; any other ``python`` block must run. The blocks of one page
+share their names, as they do for a reader who types them in. A block that is meant to stay
+unrun comes after the line ``<!--- skip: next -->`` or is not marked ``python``.
+"""
+
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+
+@pytest.fixture
+def scratch_folder(tmp_path, monkeypatch):
+    """What a page writes lands in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+pytest_collect_file = Sybil(
+    parsers=[
+        PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE),
+        SkipParser(),
+    ],
+    patterns=["*.md"],
+    fixtures=["scratch_folder"],
+).pytest()

@@ -53,10 +53,11 @@ def upward_imports(path: Path, tree: ast.Module) -> Iterator[tuple[bool, str]]:
     parts = path.relative_to(PACKAGE).parts
     if len(parts) == 1 or parts[0] in ON_PUBLIC_NAMES:
         return
+    top = (("chainrule", 0), (None, len(parts)))  # by its name, or by that many dots
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [name.name for name in node.names if name.name == "chainrule"]
-        elif isinstance(node, ast.ImportFrom) and node.module == "chainrule" and not node.level:
+        elif isinstance(node, ast.ImportFrom) and (node.module, node.level) in top:
             names = [name.name for name in node.names if not is_room(name.name)]
         else:
             continue

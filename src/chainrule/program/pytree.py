@@ -1,0 +1,444 @@
+"""Nested containers of arrays, seen as a flat list of leaves and a structure.
+
+A transformation differentiates with respect to flat lists of arrays, while its users keep their
+parameters in dicts, lists, tuples, named tuples and dataclasses. ``flatten`` goes from the second
+form to the first, and the ``TreeDef`` that it returns goes back.
+
+A node is recognised by its exact type: a subclass of ``dict`` or ``list`` may hold invariants that
+a rebuilt copy would break, so it is a leaf until its author calls ``register``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any
+
+__all__ = ["LEAF", "TreeDef", "flatten", "leaf_paths", "register", "tree_map"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Kind:
+    """How one container type is taken apart and put together again."""
+
+    cls: type
+    split: Callable[[Any], tuple[Sequence[Any], Any]]
+    join: Callable[[Any, list[Any]], Any]
+    # Text that leads from a node to each child, such as ``['W']``, ``[0]`` or ``.bias``.
+    names: Callable[[Any, int], Sequence[str]]
+    # The part of the auxiliary data that two equal structures must share.
+    identity: Callable[[Any], Hashable] = lambda aux: aux
+
+
+class TreeDef:
+    """The structure of a tree, without its leaves.
+
+    Two structures are equal when they nest the same containers with the same keys; the insertion
+    order of a dict's keys is kept for ``unflatten`` but does not count.
+
+    Examples
+    --------
+    >>> leaves, treedef = flatten({"W": 1.0, "b": [2.0, None]})
+    >>> leaves
+    [1.0, 2.0]
+    >>> treedef
+    TreeDef({'W': *, 'b': [*, None]})
+    >>> treedef.unflatten([10, 20])
+    {'W': 10, 'b': [20, None]}
+    """
+
+    __slots__ = ("_aux", "_children", "_hash", "_kind", "num_leaves")
+
+    num_leaves: int
+
+    def __init__(
+        self, kind: _Kind | None, aux: Any, children: tuple[TreeDef, ...], num_leaves: int
+    ) -> None:
+        self._kind = kind
+        self._aux = aux
+        self._children = children
+        self._hash: int | None = None
+        self.num_leaves = num_leaves
+
+    def unflatten(self, leaves: Iterable[Any]) -> Any:
+        """Put leaves, in the order in which ``flatten`` gave them, into this structure."""
+        leaves = list(leaves)
+        if len(leaves) != self.num_leaves:
+            raise ValueError(f"{self!r} holds {self.num_leaves} leaves, got {len(leaves)}")
+        return self._build(iter(leaves))
+
+    def _build(self, leaves: Iterator[Any]) -> Any:
+        kind = self._kind
+        if kind is None:
+            return next(leaves)
+        children = [next(leaves) if c is LEAF else c._build(leaves) for c in self._children]
+        return kind.join(self._aux, children)
+
+    def flatten_like(self, tree: Any, root: str = "tree") -> list[Any]:
+        """Leaves of ``tree``, which must have this structure.
+
+        Raises
+        ------
+        ValueError
+            Naming the first place, by its path from ``root``, where ``tree`` differs.
+
+        Examples
+        --------
+        >>> _, treedef = flatten({"a": 1, "b": (2, 3)})
+        >>> treedef.flatten_like({"b": (20, 30), "a": 10})
+        [10, 20, 30]
+        >>> treedef.flatten_like({"a": 10, "b": [20, 30]}, root="grads")
+        Traceback (most recent call last):
+            ...
+        ValueError: grads['b']: expected a tuple of 2, got a list of 2
+        """
+        leaves, treedef = flatten(tree)
+        if treedef == self:
+            return leaves
+        # Keys that cannot be sorted flatten in insertion order, so dicts that hold the same keys
+        # can still compare unequal here: look the children up by key before calling it an error.
+        aligned: list[Any] = []
+        self._align(tree, root, aligned)
+        return aligned
+
+    def _align(self, tree: Any, path: str, leaves: list[Any]) -> None:
+        kind = _KINDS[type(tree)]
+        if kind is not self._kind:
+            raise ValueError(f"{path}: expected {self._describe()}, got {_describe(tree)}")
+        if kind is None:
+            leaves.append(tree)
+            return
+        children, aux = kind.split(tree)
+        if kind.cls in _DICTS and set(aux[0]) == set(self._aux[0]):
+            children = [tree[key] for key in self._aux[0]]
+        elif kind.identity(aux) != kind.identity(self._aux) or len(children) != len(self._children):
+            raise ValueError(f"{path}: expected {self._describe()}, got {_describe(tree)}")
+        for name, treedef, child in zip(self._names(), self._children, children, strict=True):
+            treedef._align(child, path + name, leaves)
+
+    def leaf_paths(self, root: str = "") -> list[str]:
+        """Path of every leaf as an expression that starts with ``root``.
+
+        Examples
+        --------
+        >>> flatten({"W": 1.0, "b": [2.0, 3.0]})[1].leaf_paths("params")
+        ["params['W']", "params['b'][0]", "params['b'][1]"]
+        """
+        if self._kind is None:
+            return [root]
+        paths: list[str] = []
+        for name, child in zip(self._names(), self._children, strict=True):
+            paths.extend(child.leaf_paths(root + name))
+        return paths
+
+    def _names(self) -> Sequence[str]:
+        assert self._kind is not None
+        return self._kind.names(self._aux, len(self._children))
+
+    def _describe(self) -> str:
+        """Say in words what the top of this structure is, for an error message."""
+        if self._kind is None:
+            return "a leaf"
+        if self._kind.cls is type(None):
+            return "None"
+        name = self._kind.cls.__name__
+        if self._kind.cls in _DICTS:
+            keys = ", ".join(repr(key) for key in self._aux[0])
+            return f"a {name} with keys {keys}" if keys else f"an empty {name}"
+        return f"a {name} of {len(self._children)}"
+
+    def _text(self) -> str:
+        if self._kind is None:
+            return "*"
+        cls = self._kind.cls
+        parts = [child._text() for child in self._children]
+        if cls is type(None):
+            return "None"
+        if cls is tuple:
+            return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+        if cls is list:
+            return f"[{', '.join(parts)}]"
+        if cls in _DICTS:
+            keyed = zip(self._aux[0], parts, strict=True)
+            body = "{" + ", ".join(f"{key!r}: {part}" for key, part in keyed) + "}"
+            return body if cls is dict else f"{cls.__name__}({body})"
+        named = zip(self._names(), parts, strict=True)
+        labelled = [f"{name[1:]}={part}" if name[0] == "." else part for name, part in named]
+        return f"{cls.__name__}({', '.join(labelled)})"
+
+    def __repr__(self) -> str:
+        return f"TreeDef({self._text()})"
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, TreeDef):
+            return NotImplemented
+        kind = self._kind
+        if kind is not other._kind or self.num_leaves != other.num_leaves:
+            return False
+        if kind is None:
+            return True
+        same_aux = kind.identity(self._aux) == kind.identity(other._aux)
+        return same_aux and self._children == other._children
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            kind = self._kind
+            cls, aux = (None, None) if kind is None else (kind.cls, kind.identity(self._aux))
+            self._hash = hash((cls, aux, self._children))
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cls = None if self._kind is None else self._kind.cls
+        return _restore, (cls, self._aux, self._children, self.num_leaves)
+
+
+def _restore(cls: type | None, aux: Any, children: tuple[TreeDef, ...], count: int) -> TreeDef:
+    """Rebuild a pickled or copied structure around this process's own container kinds."""
+    if cls is None:
+        return LEAF
+    kind = _KINDS[cls]
+    if kind is None:
+        raise ValueError(f"{cls.__qualname__} is not registered as a container here")
+    return TreeDef(kind, aux, children, count)
+
+
+LEAF = TreeDef(None, None, (), 1)
+"""The structure of a bare leaf."""
+
+
+def _describe(tree: Any) -> str:
+    treedef = flatten(tree)[1]
+    return f"a leaf ({type(tree).__name__})" if treedef is LEAF else treedef._describe()
+
+
+def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
+    """Split a tree into its leaves and its structure.
+
+    Dicts, ``OrderedDict``, ``defaultdict``, lists, tuples, named tuples, dataclass instances and
+    registered classes are nodes, ``None`` is a node without children, and everything else is a
+    leaf. A dict gives its values in the order of its sorted keys, so that dicts with the same
+    keys flatten alike; keys that cannot be sorted keep their insertion order.
+
+    Examples
+    --------
+    >>> leaves, treedef = flatten(({"b": 1, "a": 2}, [3, None]))
+    >>> leaves
+    [2, 1, 3]
+    >>> treedef.unflatten(leaves)
+    ({'b': 1, 'a': 2}, [3, None])
+    """
+    kind = _KINDS[type(tree)]
+    if kind is None:
+        return [tree], LEAF
+    leaves: list[Any] = []
+    return leaves, _gather(tree, kind, leaves)
+
+
+def _gather(tree: Any, kind: _Kind, leaves: list[Any]) -> TreeDef:
+    start = len(leaves)
+    children, aux = kind.split(tree)
+    treedefs = []
+    for child in children:
+        child_kind = _KINDS[type(child)]
+        if child_kind is None:
+            leaves.append(child)
+            treedefs.append(LEAF)
+        else:
+            treedefs.append(_gather(child, child_kind, leaves))
+    return TreeDef(kind, aux, tuple(treedefs), len(leaves) - start)
+
+
+def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """Apply ``f`` to each leaf of ``tree`` together with the matching leaves of ``rest``.
+
+    Raises
+    ------
+    ValueError
+        If a tree of ``rest`` has another structure than ``tree``.
+
+    Examples
+    --------
+    >>> tree_map(lambda p, g: p - 0.5 * g, {"W": 1.0, "b": 2.0}, {"W": 2.0, "b": 4.0})
+    {'W': 0.0, 'b': 0.0}
+    """
+    leaves, treedef = flatten(tree)
+    if not rest:
+        return treedef._build(map(f, leaves))
+    others = [
+        treedef.flatten_like(other, f"tree_map argument {position}: tree")
+        for position, other in enumerate(rest, start=2)
+    ]
+    return treedef._build(map(f, leaves, *others))
+
+
+def leaf_paths(tree: Any, root: str = "") -> list[str]:
+    """Path of every leaf of ``tree``, as an expression that starts with ``root``.
+
+    Examples
+    --------
+    >>> leaf_paths([{"W": 1.0}, (2.0, 3.0)], "params")
+    ["params[0]['W']", 'params[1][0]', 'params[1][1]']
+    """
+    return flatten(tree)[1].leaf_paths(root)
+
+
+def register(
+    cls: type,
+    flatten: Callable[[Any], tuple[Sequence[Any], Hashable]],
+    unflatten: Callable[[Any, list[Any]], Any],
+    names: Callable[[Any], Sequence[str]] | None = None,
+) -> None:
+    """Make the instances of a class nodes of a tree.
+
+    Parameters
+    ----------
+    cls : type
+        The class; subclasses need a registration of their own.
+    flatten : callable
+        Gives ``(children, aux)`` of an instance. ``aux`` holds what is not differentiated and
+        must be hashable.
+    unflatten : callable
+        Builds an instance from ``(aux, children)``. It must accept children of any type.
+    names : callable, optional
+        Gives, from ``aux``, the text that leads to each child, such as ``".weight"``.
+
+    Examples
+    --------
+    >>> class Interval:
+    ...     def __init__(self, low, high):
+    ...         self.low, self.high = low, high
+    >>> register(
+    ...     Interval,
+    ...     lambda i: ((i.low, i.high), None),
+    ...     lambda aux, children: Interval(*children),
+    ...     names=lambda aux: (".low", ".high"),
+    ... )
+    >>> leaf_paths(Interval(1.0, 2.0), "bounds")
+    ['bounds.low', 'bounds.high']
+    """
+    if cls in _BUILTIN or cls in _REGISTERED:
+        raise ValueError(f"{cls.__qualname__} is already a tree node")
+    _REGISTERED.add(cls)
+    given = names
+    label = _indices if given is None else lambda aux, count: given(aux)
+    _KINDS[cls] = _Kind(cls, flatten, unflatten, label)
+
+
+# --- the kinds of nodes --------------------------------------------------------------------------
+
+
+def _indices(aux: Any, count: int) -> list[str]:
+    return [f"[{index}]" for index in range(count)]
+
+
+def _dict_keys(tree: dict[Any, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Keys in flattening order and keys in insertion order."""
+    keys = tuple(tree)
+    try:
+        return tuple(sorted(keys)), keys
+    except TypeError:
+        return keys, keys
+
+
+def _split_dict(tree: dict[Any, Any]) -> tuple[list[Any], Any]:
+    aux = _dict_keys(tree)
+    return [tree[key] for key in aux[0]], aux
+
+
+def _join_dict(aux: Any, children: list[Any]) -> dict[Any, Any]:
+    order, inserted = aux[0], aux[1]
+    tree = dict(zip(order, children, strict=True))
+    return tree if order == inserted else {key: tree[key] for key in inserted}
+
+
+def _split_defaultdict(tree: defaultdict[Any, Any]) -> tuple[list[Any], Any]:
+    order, inserted = _dict_keys(tree)
+    return [tree[key] for key in order], (order, inserted, tree.default_factory)
+
+
+def _key_names(aux: Any, count: int) -> list[str]:
+    return [f"[{key!r}]" for key in aux[0]]
+
+
+def _namedtuple_kind(cls: Any) -> _Kind:
+    # ``_make`` goes past a ``__new__`` that a subclass may have overridden to check its values.
+    names = tuple("." + name for name in cls._fields)
+    return _Kind(
+        cls,
+        split=lambda tree: (tree, None),
+        join=lambda aux, children: cls._make(children),
+        names=lambda aux, count: names,
+    )
+
+
+def _dataclass_kind(cls: Any) -> _Kind:
+    """All fields are children.
+
+    An instance is rebuilt field by field, without ``__init__`` and ``__post_init__``: those may
+    check or convert what a tracer or a gradient cannot satisfy, and they know nothing of fields
+    declared with ``init=False``.
+    """
+    fields = tuple(field.name for field in dataclasses.fields(cls))
+
+    def split(tree: Any) -> tuple[list[Any], tuple[str, ...]]:
+        try:
+            return [getattr(tree, name) for name in fields], fields
+        except AttributeError:  # a field with ``init=False`` that nothing has set yet
+            present = tuple(name for name in fields if hasattr(tree, name))
+            return [getattr(tree, name) for name in present], present
+
+    def join(names: tuple[str, ...], children: list[Any]) -> Any:
+        tree = object.__new__(cls)
+        for name, child in zip(names, children, strict=True):
+            object.__setattr__(tree, name, child)
+        return tree
+
+    return _Kind(cls, split, join, lambda names, count: ["." + name for name in names])
+
+
+def _learn(cls: type) -> _Kind | None:
+    """Kind of a type that was not seen before; None for a leaf."""
+    if issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_make"):
+        return _namedtuple_kind(cls)
+    if dataclasses.is_dataclass(cls):
+        return _dataclass_kind(cls)
+    return None
+
+
+class _Kinds(dict[type, "_Kind | None"]):
+    """Kind by exact type; a new type is classified once, when it is first met."""
+
+    def __missing__(self, cls: type) -> _Kind | None:
+        kind = self[cls] = _learn(cls)
+        return kind
+
+
+_KINDS = _Kinds()
+_REGISTERED: set[type] = set()
+_DICTS = (dict, OrderedDict, defaultdict)
+
+for _kind in (
+    _Kind(type(None), lambda tree: ((), None), lambda aux, children: None, _indices),
+    _Kind(tuple, lambda tree: (tree, None), lambda aux, children: tuple(children), _indices),
+    _Kind(list, lambda tree: (tree, None), lambda aux, children: children, _indices),
+    _Kind(dict, _split_dict, _join_dict, _key_names, lambda aux: aux[0]),
+    _Kind(
+        OrderedDict,
+        _split_dict,
+        lambda aux, children: OrderedDict(_join_dict(aux, children)),
+        _key_names,
+        lambda aux: aux[0],
+    ),
+    _Kind(
+        defaultdict,
+        _split_defaultdict,
+        lambda aux, children: defaultdict(aux[2], _join_dict(aux, children)),
+        _key_names,
+        lambda aux: aux[0],
+    ),
+):
+    _KINDS[_kind.cls] = _kind
+_BUILTIN = frozenset(_KINDS)

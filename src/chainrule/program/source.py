@@ -129,8 +129,8 @@ def position_of(code: CodeType, lasti: int) -> tuple[int, Place | None]:
     """Line of an instruction, and its whole place if the interpreter recorded columns."""
     entry = next(islice(code.co_positions(), max(lasti, 0) // 2, None), (None,) * 4)
     line, end_line, col, end_col = entry
-    if line is None:
-        return code.co_firstlineno, None
+    if not line:  # what the compiler added itself; a module begins on line 0
+        return max(code.co_firstlineno, 1), None
     if end_line is None or col is None or end_col is None:
         return line, None
     return line, (line, col, end_line, end_col)

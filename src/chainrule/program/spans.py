@@ -16,7 +16,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 
 import numpy as np
 
@@ -200,13 +200,22 @@ def _span(filename: str, code: CodeType, lasti: int) -> Span:
 
 
 def _narrowed(node: Node, place: Place, opname: str) -> Place:
-    """Place of the condition, where the compiler gives the whole statement that it belongs to."""
-    branches = opname == "TO_BOOL" or opname.startswith("POP_JUMP")
-    if isinstance(node, ast.If | ast.While | ast.Assert) or (
-        isinstance(node, ast.IfExp) and branches
-    ):
-        return place_of(node.test)
-    return place
+    """Place of the value used, where the compiler gives the whole statement around it."""
+    part = _header_value(node)
+    if part is None and isinstance(node, ast.IfExp) and _branches(opname):
+        part = node.test
+    return place if part is None else place_of(part)
+
+
+def _header_value(node: Node) -> ast.expr | None:
+    """Return the condition of an ``if``, the iterable of a ``for``."""
+    if isinstance(node, ast.If | ast.While | ast.Assert):
+        return node.test
+    return node.iter if isinstance(node, ast.For | ast.AsyncFor) else None
+
+
+def _branches(opname: str) -> bool:
+    return opname == "TO_BOOL" or "JUMP" in opname
 
 
 def statement_of(code: CodeType, lasti: int) -> Statement | None:
@@ -290,19 +299,13 @@ def _result_name(filename: str, code: CodeType, lasti: int) -> str | None:
     opname = opname_at(code, lasti)
     if opname == "FOR_ITER":  # placed at the iterable, but what it gives is the loop's variable
         return stored_name(code, lasti)
-    if not _gives_result(opname):
+    if opname in ("GET_ITER", "UNPACK_SEQUENCE", "UNPACK_EX") or _branches(opname):
         return None
     source, trail = nodes_at(code, lasti)
     if not trail:
         return stored_name(code, lasti)
     target = _target_of(trail, opname)
     return None if target is None else source.text_of(target)
-
-
-def _gives_result(opname: str) -> bool:
-    return opname not in ("GET_ITER", "TO_BOOL", "UNPACK_SEQUENCE", "UNPACK_EX") and (
-        "JUMP" not in opname
-    )
 
 
 def _target_of(trail: list[Node], opname: str) -> ast.expr | None:
@@ -366,12 +369,13 @@ def _argument_texts(filename: str, code: CodeType, lasti: int) -> tuple[str, ...
 
 def _operands(source: SourceFile, trail: list[Node], opname: str, code: CodeType) -> list[ast.expr]:
     node = trail[-1]
-    if isinstance(node, ast.If | ast.While | ast.Assert):
-        return [node.test]
+    value = _header_value(node)
+    if value is not None:
+        return [value]
     if opname in ("UNPACK_SEQUENCE", "UNPACK_EX"):
         parent = trail[-2] if len(trail) > 1 else None
         return [parent.value] if isinstance(parent, ast.Assign) else []
-    if opname in ("GET_ITER", "FOR_ITER", "TO_BOOL") or opname.startswith("POP_JUMP"):
+    if opname in ("GET_ITER", "FOR_ITER") or _branches(opname):
         return [node] if isinstance(node, ast.expr) else []
     match node:
         case ast.Call(func=func, args=args, keywords=keywords):
@@ -398,5 +402,11 @@ def _is_value(source: SourceFile, owner: ast.expr, code: CodeType) -> bool:
         owner = owner.value
     if not isinstance(owner, ast.Name):
         return True
+    if owner.id in source.modules:
+        return False
     local = owner.id in code.co_varnames + code.co_cellvars + code.co_freevars
-    return owner.id not in source.modules and (local or owner.id in source.assigned)
+    if local or owner.id in source.assigned:
+        return True
+    # A notebook may have imported the module in an earlier cell.
+    main = sys.modules.get("__main__")
+    return not isinstance(getattr(main, owner.id, None), ModuleType)

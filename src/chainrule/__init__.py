@@ -1,0 +1,7 @@
+"""Gradients of plain NumPy code: plain, visible and fast."""
+
+from .transform import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = ["grad", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp"]

@@ -1,0 +1,144 @@
+"""Maps that multiply by a fixed array: products, contractions, solves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..program.primitive import call
+from .base import LinearMap, Show
+
+
+def adjoint(a: Any) -> Any:
+    """Return the conjugate transpose of a stack of matrices."""
+    swapped = np.swapaxes(a, -1, -2) if a.ndim > 2 else a.T
+    return np.conj(swapped) if a.dtype.kind == "c" else swapped
+
+
+class Left(LinearMap):
+    """``v -> a @ v`` for matrices, or stacks of them with the same leading axes."""
+
+    __slots__ = ("a",)
+    kind = "left product"
+    structure = "product"
+
+    def __init__(self, a: Any) -> None:
+        self.a = a
+
+    def apply(self, v: Any) -> Any:
+        return self.a @ v
+
+    def transpose(self) -> LinearMap:
+        return Left(adjoint(self.a))
+
+    def text(self, v: str, show: Show) -> str:
+        return f"{show(self.a)} @ {v}"
+
+    def gain(self, shape: tuple[int, ...], dtype: Any = np.float64) -> float:
+        return _spectral_norm(self.a)
+
+
+class Right(LinearMap):
+    """``v -> v @ b`` for matrices, or stacks of them with the same leading axes."""
+
+    __slots__ = ("b",)
+    kind = "right product"
+    structure = "product"
+
+    def __init__(self, b: Any) -> None:
+        self.b = b
+
+    def apply(self, v: Any) -> Any:
+        return v @ self.b
+
+    def transpose(self) -> LinearMap:
+        return Right(adjoint(self.b))
+
+    def text(self, v: str, show: Show) -> str:
+        return f"{v} @ {show(self.b)}"
+
+    def gain(self, shape: tuple[int, ...], dtype: Any = np.float64) -> float:
+        return _spectral_norm(self.b)
+
+
+class Contract(LinearMap):
+    """An einsum in which one operand varies and the others are fixed.
+
+    Parameters
+    ----------
+    varying : str
+        The labels of the operand that varies; all different.
+    fixed : tuple of str
+        The labels of the others.
+    out : str
+        The labels of the result. Each label of ``varying`` stands in ``out`` or in a fixed one,
+        and the other way round each label of ``out`` in ``varying`` or in a fixed one.
+    operands : tuple of array
+        The fixed operands.
+    position : int
+        How many of the fixed operands stand before the varying one (only the text shows it).
+    """
+
+    __slots__ = ("fixed", "operands", "out", "position", "varying")
+    kind = "contract"
+    structure = "product"
+
+    def __init__(
+        self,
+        varying: str,
+        fixed: tuple[str, ...],
+        out: str,
+        operands: tuple[Any, ...],
+        position: int = 0,
+    ) -> None:
+        self.varying = varying
+        self.fixed = fixed
+        self.out = out
+        self.operands = operands
+        self.position = position
+
+    @property
+    def subscripts(self) -> str:
+        """The einsum expression, the varying operand in its place."""
+        labels = [*self.fixed[: self.position], self.varying, *self.fixed[self.position :]]
+        return ",".join(labels) + "->" + self.out
+
+    def apply(self, v: Any) -> Any:
+        operands = (*self.operands[: self.position], v, *self.operands[self.position :])
+        return np.einsum(self.subscripts, *operands, optimize=len(operands) > 2)
+
+    def transpose(self) -> LinearMap:
+        operands = tuple(np.conj(o) if o.dtype.kind == "c" else o for o in self.operands)
+        return Contract(self.out, self.fixed, self.varying, operands, self.position)
+
+    def text(self, v: str, show: Show) -> str:
+        texts = [show(o) for o in self.operands]
+        texts.insert(self.position, v)
+        return f"einsum({self.subscripts}; {', '.join(texts)})"
+
+
+class Solve(LinearMap):
+    """``v -> a⁻¹ v`` for matrices ``v``, by a solver."""
+
+    __slots__ = ("a",)
+    kind = "solve"
+    structure = "product"
+
+    def __init__(self, a: Any) -> None:
+        self.a = a
+
+    def apply(self, v: Any) -> Any:
+        return call("solve", self.a, v)
+
+    def transpose(self) -> LinearMap:
+        return Solve(adjoint(self.a))
+
+    def text(self, v: str, show: Show) -> str:
+        return f"{show(self.a)}⁻¹ {v}"
+
+
+def _spectral_norm(a: Any) -> float:
+    if a.size == 0:
+        return 0.0
+    return float(np.max(np.linalg.norm(np.asarray(a), 2, axis=(-2, -1))))

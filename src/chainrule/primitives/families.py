@@ -1,0 +1,92 @@
+"""How the families of primitives are declared: what their members have in common, said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..program.arraytype import ArrayType, shape_of
+from ..program.primitive import FUNCTIONS, Primitive, Rule
+
+
+def elementwise_type(ufunc: Any) -> Callable[..., ArrayType]:
+    """Return the type rule of a ufunc: shapes broadcast, dtypes promote as NumPy promotes them."""
+
+    def rule(*types: ArrayType) -> ArrayType:
+        shape = np.broadcast_shapes(*(t.shape for t in types))
+        given = tuple(_python_type(t) if t.weak else t.dtype for t in types)
+        dtype = ufunc.resolve_dtypes((*given, None))[-1]
+        return ArrayType(shape, dtype)
+
+    return rule
+
+
+def _python_type(t: ArrayType) -> Any:
+    # ufunc.resolve_dtypes takes int and float themselves for Python's scalars
+    return {"i": int, "f": float, "c": complex}.get(t.dtype.kind, t.dtype)
+
+
+def elementwise(
+    name: str,
+    ufunc: Any,
+    *d: Rule | None,
+    text: str,
+    symbol: str = "",
+    impl: Callable[..., Any] | None = None,
+    differentiable: bool = True,
+) -> Primitive:
+    """Declare an element-wise operation that NumPy has as a ufunc."""
+    primitive = Primitive(
+        name,
+        impl or ufunc,
+        type_rule=elementwise_type(ufunc),
+        d=d,
+        elementwise=True,
+        differentiable=differentiable,
+        text=text,
+        symbol=symbol,
+    )
+    FUNCTIONS[ufunc] = primitive
+    return primitive
+
+
+def piecewise_constant(name: str, ufunc: Any, text: str, impl: Any = None) -> Primitive:
+    """Declare an element-wise operation whose derivative is zero wherever it has one."""
+    return elementwise(name, ufunc, text=text, impl=impl, differentiable=False)
+
+
+def same_dtype(shape: tuple[int, ...], like: ArrayType) -> ArrayType:
+    """Return a type with another shape and the dtype of ``like``."""
+    return ArrayType(shape, like.dtype)
+
+
+def example(t: ArrayType) -> Any:
+    """Return an array of a type that occupies one element, to ask NumPy about shapes."""
+    return np.broadcast_to(np.ones((), t.dtype), t.shape)
+
+
+def type_by_example(impl: Callable[..., Any]) -> Callable[..., ArrayType]:
+    """Return a type rule that asks the implementation itself, on arrays of ones."""
+
+    def rule(*types: ArrayType, **params: Any) -> ArrayType:
+        out = impl(*(example(t) for t in types), **params)
+        return ArrayType(shape_of(out), out.dtype)
+
+    return rule
+
+
+def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Return ``axis`` (None, an integer or several) as a sorted tuple of non-negative integers."""
+    if axis is None:
+        return tuple(range(ndim))
+    if type(axis) is int:
+        if -ndim <= axis < ndim:
+            return (axis % ndim,)
+    elif isinstance(axis, tuple | list):
+        axes = tuple(sorted(np.lib.array_utils.normalize_axis_index(int(a), ndim) for a in axis))
+        if len(set(axes)) < len(axes):
+            raise ValueError(f"repeated axis in {axis}")
+        return axes
+    return (int(np.lib.array_utils.normalize_axis_index(int(axis), ndim)),)

@@ -1,0 +1,147 @@
+"""Reading and writing by index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..maps import (
+    Gather,
+    LinearMap,
+    Pad,
+    Slice,
+    broadcast,
+    compose,
+    join_index,
+    select,
+)
+from ..program.arraytype import ArrayType, shape_of
+from ..program.primitive import Primitive
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def _getitem(x: Any, *parts: Any, spec: tuple[Any, ...]) -> Any:
+    return x[join_index(parts, spec)]
+
+
+def _getitem_rule(y: Any, x: Any, *parts: Any, spec: tuple[Any, ...]) -> LinearMap:
+    return _reading(x.shape, parts, spec)
+
+
+def _reading(shape: tuple[int, ...], parts: Any, spec: tuple[Any, ...]) -> LinearMap:
+    return Gather(shape, join_index(parts, spec)) if parts else Slice(shape, spec)
+
+
+def _getitem_type(x: ArrayType, *parts: ArrayType, spec: tuple[Any, ...]) -> ArrayType:
+    # integer arrays select nothing out of bounds when they are all zero
+    arrays = [np.zeros(p.shape, p.dtype) for p in parts]
+    if any(p.dtype.kind == "b" for p in parts):
+        raise TypeError("the number of True elements is not known")
+    dummy = np.broadcast_to(np.zeros((), x.dtype), x.shape)
+    return ArrayType(_getitem(dummy, *arrays, spec=spec).shape, x.dtype)
+
+
+GETITEM = Primitive(
+    "getitem",
+    _getitem,
+    type_rule=_getitem_type,
+    d=(_getitem_rule,),
+    text="{0}[…]",
+    symbol="index",
+    makes_view=True,
+)
+
+
+# -- writing -------------------------------------------------------------------------------------
+
+
+def _setitem(x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> Any:
+    out = np.array(x)
+    out[join_index(parts, spec)] = v
+    return out
+
+
+def _kept(y: Any, x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> LinearMap:
+    kept = np.ones(x.shape, bool)
+    kept[join_index(parts, spec)] = False
+    return select(kept)
+
+
+def _written(y: Any, x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> LinearMap:
+    """Return the map from the assigned value to the result.
+
+    Of elements that were assigned to the same place only the last one is seen in the result.
+    """
+    shape = x.shape
+    index = join_index(parts, spec)
+    writing = _reading(shape, parts, spec).transpose()
+    target = np.broadcast_to(np.zeros(()), shape)[index].shape
+    if parts and any(p.dtype.kind in "iu" for p in parts):
+        order = np.arange(int(np.prod(target))).reshape(target)
+        last = np.zeros(shape, order.dtype)
+        last[index] = order
+        winners = last[index] == order
+        if not winners.all():
+            writing = compose(writing, select(winners))
+    given = shape_of(v)
+    while len(given) > len(target) and given[0] == 1:
+        given = given[1:]  # NumPy drops leading axes of length 1 when it assigns
+    if given != target:
+        writing = compose(writing, broadcast(given, target))
+    if given != shape_of(v):
+        writing = compose(writing, Slice(shape_of(v), (0,) * (len(shape_of(v)) - len(given))))
+    return writing
+
+
+SETITEM = Primitive(
+    "setitem",
+    _setitem,
+    type_rule=lambda x, v, *parts, spec: x,
+    d=(_kept, _written),
+    text="{0} with […] = {1}",
+    symbol="assignment",
+)
+
+
+# -- the transposes of reading, as operations of their own ---------------------------------------
+
+
+def _embed(v: Any, shape: tuple[int, ...], index: tuple[Any, ...]) -> Any:
+    out = np.zeros(shape, v.dtype if hasattr(v, "dtype") else float)
+    out[index] = v
+    return out
+
+
+EMBED = Primitive(
+    "embed",
+    _embed,
+    type_rule=lambda v, shape, index: ArrayType(shape, v.dtype),
+    d=(lambda y, v, shape, index: Pad(shape, index),),
+    text="{0} in zeros",
+    symbol="pad",
+)
+
+
+def _scatter_add(v: Any, *parts: Any, shape: tuple[int, ...], spec: tuple[Any, ...]) -> Any:
+    index = join_index(parts, spec)
+    out = np.zeros(shape, v.dtype if hasattr(v, "dtype") else float)
+    if any(p.dtype.kind in "iu" for p in parts):
+        np.add.at(out, index, v)
+    else:
+        out[index] = v  # a boolean index names no element twice
+    return out
+
+
+SCATTER_ADD = Primitive(
+    "scatter_add",
+    _scatter_add,
+    type_rule=lambda v, *parts, shape, spec: ArrayType(shape, v.dtype),
+    d=(
+        lambda y, v, *parts, shape, spec: Gather(shape, join_index(parts, spec)).transpose(),
+        None,
+    ),
+    text="{0} scattered",
+    symbol="scatter add",
+)

@@ -1,0 +1,236 @@
+"""NumPy's own hooks: what happens when a NumPy function or ufunc meets a traced value."""
+
+from __future__ import annotations
+
+import dis
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..primitives.indexing import SCATTER_ADD
+from ..program.arraytype import ndim_of, shape_of
+from ..program.primitive import FUNCTIONS, Primitive, Traced
+from ..program.pytree import tree_map
+from ..program.spans import user_frame
+from . import assignment, refusals
+from .recorder import Recorder, recording
+from .tracer import NO_PARAMS, Tracer, bind, constant
+
+BY_NAME: dict[str, Any] = {}
+"""Answers for the ufuncs of SciPy, by name: SciPy is imported by its users only."""
+
+REDUCTIONS: dict[Any, Any] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.logical_and: np.all,
+    np.logical_or: np.any,
+}
+ACCUMULATIONS: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
+
+
+def array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """Answer a ufunc: NumPy's ``__array_ufunc__`` protocol (NEP 13)."""
+    if method == "__call__":
+        answer = FUNCTIONS.get(ufunc)
+        if not kwargs:
+            if type(answer) is Primitive:
+                return bind(answer, inputs, NO_PARAMS, ufunc)
+            if answer is not None:
+                return answer(*inputs)
+        return _call(ufunc, answer, inputs, kwargs)
+    if method == "reduce":
+        return _reduce(ufunc, *inputs, **kwargs)
+    if method == "accumulate":
+        return _accumulate(ufunc, *inputs, **kwargs)
+    if method == "outer":
+        return _outer(ufunc, *inputs, **kwargs)
+    if method == "at":
+        return _at(ufunc, *inputs)
+    refusals.unsupported(f"np.{ufunc.__name__}.{method}")
+
+
+def _call(ufunc: Any, answer: Any, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    out = kwargs.pop("out", None)
+    where = kwargs.pop("where", True)
+    dtype = kwargs.pop("dtype", None)
+    for harmless in ("casting", "order", "subok"):
+        kwargs.pop(harmless, None)
+    if kwargs:
+        refusals.unsupported(f"np.{ufunc.__name__} with {', '.join(kwargs)}=")
+    if answer is None:
+        answer = BY_NAME.get(ufunc.__name__)
+    if answer is not None:
+        result = answer(*inputs)
+    elif all(_is_plain(i) for i in inputs):
+        result = ufunc(*(np.asarray(i) if isinstance(i, Traced) else i for i in inputs))
+    else:
+        refusals.unsupported(f"`{ufunc.__name__}`")
+    if dtype is not None:
+        result = np.asarray(result).astype(dtype) if _is_plain(result) else result.astype(dtype)
+    target = out[0] if isinstance(out, tuple) else out
+    if where is not True:
+        if target is None:
+            refusals.unsupported(
+                f"np.{ufunc.__name__} with where= and without out=",
+                why="the elements that `where` leaves out would be uninitialised memory",
+                help="use np.where(condition, f(x), other)",
+            )
+        result = np.where(where, result, target)
+    return result if target is None else write_out(target, result)
+
+
+def write_out(target: Any, result: Any) -> Any:
+    """Deliver a result to ``out=``."""
+    if isinstance(target, Tracer):
+        assignment.setitem(target, ..., result)
+        return target
+    if not isinstance(result, Traced):
+        target[...] = result
+        return target
+    # `array += t` arrives as out=(array,), and Python binds the name to what is returned here.
+    # That is right as long as nobody else holds the array.
+    shared = _has_other_users(sys.getrefcount(target)) or target.base is not None
+    if shared or not _in_augmented_assignment():
+        refusals.into_plain_array(shared)
+    if shape_of(result) != target.shape:
+        raise ValueError(
+            f"non-broadcastable output operand with shape {target.shape} doesn't match "
+            f"the broadcast shape {shape_of(result)}"
+        )
+    if not np.can_cast(result.dtype, target.dtype, "same_kind"):
+        refusals.lossy_assignment(result, target.dtype, result.dtype)
+    return result if result.dtype == target.dtype else result.astype(target.dtype)
+
+
+def _in_augmented_assignment() -> bool:
+    frame = user_frame(2)
+    if frame is None:
+        return False
+    code, offset = frame.f_code.co_code, frame.f_lasti
+    op = dis.opname[code[offset]]
+    # the second half of the binary operators are the in-place ones (opcode.h: NB_INPLACE_ADD)
+    return op == "BINARY_OP" and code[offset + 1] >= _FIRST_IN_PLACE
+
+
+_FIRST_IN_PLACE = 13
+
+
+class _Measured(Exception):
+    """Carries a reference count out of the calibration."""
+
+
+def _has_other_users(references: int) -> bool:
+    if not _UNSHARED:
+        raise _Measured(references)
+    return references > _UNSHARED[0]
+
+
+_UNSHARED: list[int] = []
+
+
+def _calibrate() -> None:
+    """Count the references to an array that only a local variable holds, inside ``array += t``.
+
+    The number depends on the versions of Python and NumPy, so it's measured and not assumed.
+    """
+    recorder = Recorder()
+    array: Any = np.zeros(1)
+    with recording(recorder):
+        traced = Tracer(recorder, recorder.variable(np.zeros(1)))
+        try:
+            array += traced
+        except _Measured as measured:
+            _UNSHARED.append(measured.args[0])
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, Tracer) or value._is_constant
+
+
+# -- the other methods of a ufunc ----------------------------------------------------------------
+
+
+def _reduce(
+    ufunc: Any,
+    a: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    **kwargs: Any,
+) -> Any:
+    function = REDUCTIONS.get(ufunc)
+    if function is None:
+        refusals.unsupported(f"np.{ufunc.__name__}.reduce")
+    if dtype is not None:
+        kwargs["dtype"] = dtype
+    result = FUNCTIONS[function](a, axis=axis, keepdims=keepdims, **kwargs)
+    return result if out is None else write_out(out[0] if isinstance(out, tuple) else out, result)
+
+
+def _accumulate(ufunc: Any, a: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+    function = ACCUMULATIONS.get(ufunc)
+    if function is None:
+        refusals.unsupported(f"np.{ufunc.__name__}.accumulate")
+    result = FUNCTIONS[function](a, axis=axis)
+    if dtype is not None:
+        result = result.astype(dtype)
+    return result if out is None else write_out(out[0] if isinstance(out, tuple) else out, result)
+
+
+def _outer(ufunc: Any, a: Any, b: Any, **kwargs: Any) -> Any:
+    left = np.reshape(a, shape_of(a) + (1,) * ndim_of(b))
+    return ufunc(left, b, **kwargs)
+
+
+def _at(ufunc: Any, target: Any, index: Any, values: Any = None) -> None:
+    if not isinstance(target, Tracer):
+        refusals.into_plain_array(False)
+    if ufunc not in (np.add, np.subtract):
+        refusals.unsupported(f"np.{ufunc.__name__}.at")
+    parts, spec = assignment.normalize(index)
+    picked = assignment.getitem(target, index)
+    spread = np.broadcast_to(values, shape_of(picked))
+    params = {"shape": target.shape, "spec": spec}
+    added = bind(SCATTER_ADD, (spread * 1.0, *parts), params)
+    assignment.update(target, ufunc(target, added))
+
+
+# -- array functions -----------------------------------------------------------------------------
+
+
+def array_function(self: Tracer, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """Answer an array function: NumPy's ``__array_function__`` protocol (NEP 18)."""
+    answer = FUNCTIONS.get(function)
+    if answer is not None:
+        out = kwargs.pop("out", None) if "out" in kwargs else None
+        result = answer(*args, **kwargs)
+        return result if out is None else write_out(out, result)
+    found: list[bool] = []
+    plain_args, plain_kwargs = tree_map(lambda leaf: _unwrap(leaf, found), (args, kwargs))
+    if all(found):
+        return constant(self._recorder, function(*plain_args, **plain_kwargs))
+    refusals.unsupported(f"`{_public_name(function)}`")
+
+
+def _unwrap(leaf: Any, found: list[bool]) -> Any:
+    if isinstance(leaf, Tracer):
+        found.append(leaf._is_constant)
+        return np.asarray(leaf) if leaf._is_constant else leaf
+    return leaf
+
+
+def _public_name(function: Callable[..., Any]) -> str:
+    module = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
+    return f"{module}.{function.__name__}"
+
+
+def install() -> None:
+    """Make :class:`Tracer` answer NumPy's protocols."""
+    Tracer.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+    Tracer.__array_function__ = array_function  # type: ignore[attr-defined]
+    _calibrate()

@@ -1,0 +1,131 @@
+"""The recorder: where equations are written down while the user's function runs.
+
+There is one flat list of equations per thread. A transformation inside a transformed function
+(``grad`` of something that calls ``grad``) records into the same list; its inputs are fresh
+variables, and what depends on them is read off the equations. So derivatives of derivatives need
+no levels or tags, and a value of an outer function that an inner one closes over is simply an
+earlier variable.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..program.arraytype import ArrayType
+from ..program.equation import Equation, Origin, Var
+from ..program.spans import is_internal
+
+# Constants up to this size are copied when an equation takes them; larger ones are made read-only
+# until the derivative is done. Either way a later `constant[i] = ...` can't change a derivative.
+COPY_BYTES = 4096
+
+
+class Recorder:
+    """The equations of one trace, and what is needed to write more.
+
+    Attributes
+    ----------
+    equations : list of Equation
+        What was recorded, in program order.
+    full_origins : bool
+        Whether each equation keeps the whole chain of user frames (for explanations) or just the
+        innermost one.
+    keep : bool
+        Whether the equations outlive the call, so that every constant must be copied.
+    open : bool
+        False once the trace is over; a traced value that is used after that has escaped.
+    """
+
+    __slots__ = ("_locked", "_next_id", "equations", "full_origins", "keep", "open")
+
+    def __init__(self, full_origins: bool = False, keep: bool = False) -> None:
+        self.equations: list[Equation] = []
+        self.keep = keep
+        self.full_origins = full_origins
+        self.open = True
+        self._next_id = 0
+        self._locked: list[np.ndarray[Any, Any]] = []
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next variable will get."""
+        return self._next_id
+
+    def variable(self, value: Any, type: ArrayType | None = None, name: str | None = None) -> Var:
+        """Return a new variable."""
+        id = self._next_id
+        self._next_id = id + 1
+        return Var(id, value, type, name)
+
+    def origin(self, depth: int) -> Origin:
+        """Return where in the user's code the current operation is."""
+        frame = sys._getframe(depth)
+        while is_internal(frame.f_code.co_filename):
+            back = frame.f_back
+            if back is None:
+                return ()
+            frame = back
+        if not self.full_origins:
+            return ((frame.f_code, frame.f_lasti),)
+        chain = []
+        current: Any = frame
+        while current is not None and not is_internal(current.f_code.co_filename):
+            chain.append((current.f_code, current.f_lasti))
+            current = current.f_back
+        return tuple(chain)
+
+    def constant(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return an array that is safe to keep as a constant of an equation."""
+        if self.keep or array.nbytes <= COPY_BYTES:
+            return array.copy()
+        base: Any = array
+        while isinstance(base, np.ndarray):
+            if base.flags.writeable:
+                base.flags.writeable = False
+                self._locked.append(base)
+            base = base.base
+        return array
+
+    def close(self) -> None:
+        """End the trace: nothing can be recorded any more."""
+        self.open = False
+
+    def unlock(self) -> None:
+        """Make the arrays writeable again that :meth:`constant` had locked."""
+        for array in reversed(self._locked):
+            array.flags.writeable = True
+        self._locked.clear()
+
+    @property
+    def locked(self) -> bool:
+        """Whether some constants are read-only at the moment."""
+        return bool(self._locked)
+
+
+class _State(threading.local):
+    recorder: Recorder | None = None
+
+
+STATE = _State()
+
+
+def current() -> Recorder | None:
+    """Return the recorder of this thread, or None outside of any trace."""
+    return STATE.recorder
+
+
+@contextmanager
+def recording(recorder: Recorder) -> Iterator[Recorder]:
+    """Make ``recorder`` the one of this thread."""
+    previous = STATE.recorder
+    STATE.recorder = recorder
+    try:
+        yield recorder
+    finally:
+        STATE.recorder = previous

@@ -1,0 +1,358 @@
+"""The traced value: what a user's function gets instead of an array.
+
+A :class:`Tracer` is a cell that holds an immutable variable. Operations read the variable and
+record an equation; an assignment such as ``r[i] = t`` records a functional update and puts the
+new variable into the cell, so that every name for the same array sees it, as in NumPy. A tracer
+that was made by a view (a slice, a transpose) knows its base and keeps in step with it.
+
+A cell may also hold a plain array that doesn't depend on any input: a *constant*. That is what
+``np.zeros(n)`` gives inside a trace, so that a traced value can be assigned into it later.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..program.arraytype import ArrayType, array_type
+from ..program.equation import Equation, Var
+from ..program.primitive import Primitive, Traced
+from . import refusals
+from .recorder import STATE, Recorder
+
+NO_PARAMS: dict[str, Any] = {}
+
+
+class View:
+    """How a tracer was taken from another one, so that both can be kept in step."""
+
+    __slots__ = ("base", "params", "parts", "primitive", "version")
+
+    def __init__(
+        self, base: Tracer, primitive: Primitive, parts: tuple[Any, ...], params: dict[str, Any]
+    ) -> None:
+        self.base = base
+        self.primitive = primitive
+        self.parts = parts
+        self.params = params
+        self.version = base._version
+
+
+class Tracer(Traced):
+    """A value that is being traced. It behaves as the ndarray or scalar that it stands for."""
+
+    __slots__ = ("_buffer", "_recorder", "_shared", "_var", "_version", "_view")
+    __array_priority__ = 1e6
+    # so that isinstance(t, np.ndarray) answers as it would without a trace
+    __class__ = property(lambda self: np.ndarray)  # type: ignore[assignment]
+
+    _var: Var | None
+    _buffer: Any
+    _recorder: Recorder
+    _view: View | None
+    _version: int
+    _shared: bool
+
+    def __init__(self, recorder: Recorder, var: Var | None, buffer: Any = None) -> None:
+        self._recorder = recorder
+        self._var = var
+        self._buffer = buffer
+        self._view = None
+        self._version = 0
+        self._shared = False
+
+    # -- what it holds ---------------------------------------------------------------------------
+
+    def _operand(self) -> Any:
+        """Return the variable, or the constant array, that an equation takes."""
+        if self._view is not None:
+            self._follow()
+        if self._var is not None:
+            return self._var
+        self._shared = True
+        return self._buffer
+
+    def _follow(self) -> None:
+        """Bring a view up to date when its base was assigned to."""
+        view = self._view
+        assert view is not None
+        base = view.base
+        if base._view is not None:
+            base._follow()
+        if base._version == view.version:
+            return
+        if view.primitive.name == "reshape":
+            refusals.stale_reshape(self)
+        fresh = bind(view.primitive, (base, *view.parts), view.params)
+        self._var, self._buffer, self._shared = fresh._var, fresh._buffer, True
+        self._version += 1
+        view.version = base._version
+
+    @property
+    def _is_constant(self) -> bool:
+        if self._view is not None:
+            self._follow()
+        return self._var is None
+
+    @property
+    def _value(self) -> Any:
+        """The concrete value; None in an abstract trace."""
+        if self._view is not None:
+            self._follow()
+        return self._buffer if self._var is None else self._var.value
+
+    @property
+    def _type(self) -> ArrayType:
+        if self._view is not None:
+            self._follow()
+        return array_type(self._buffer) if self._var is None else self._var.type
+
+    def _fresh(self, array: Any) -> Any:
+        """Wrap a new array, so that traced values can be assigned into it."""
+        return constant(self._recorder, array)
+
+    def _bind(self, primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        return bind(primitive, operands, params)
+
+    # -- shape and type --------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        if self._view is not None:
+            self._follow()
+        var = self._var
+        value = self._buffer if var is None else var.value
+        if value is None:
+            assert var is not None
+            return var.type.shape
+        return getattr(value, "shape", ())
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Element type."""
+        return self._type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._type.size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of unsized object")
+        return shape[0]
+
+    # -- what would cut the derivative off ---------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if not self._is_constant:
+            refusals.to_array(self)
+        self._shared = True
+        array = self._buffer
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __float__(self) -> float:
+        return float(self._plain("float"))
+
+    def __complex__(self) -> complex:
+        return complex(self._plain("complex"))
+
+    def _plain(self, wanted: str) -> Any:
+        if not self._is_constant:
+            refusals.to_number(self, wanted)
+        return self._buffer
+
+    def __int__(self) -> int:
+        return int(self._known("int"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub":
+            raise TypeError("only integer scalar arrays can be converted to a scalar index")
+        return int(self._known("an index"))
+
+    def __bool__(self) -> bool:
+        return bool(self._known("bool"))
+
+    def _known(self, wanted: str) -> Any:
+        # a result of these is piecewise constant in the value, so its derivative is truly zero
+        value = self._value
+        if value is None:
+            refusals.abstract_value(self, wanted)
+        return value
+
+    def __trunc__(self) -> int:
+        return int(self._known("int"))
+
+    def __floor__(self) -> int:
+        return int(np.floor(self._known("int")))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(self._known("int")))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> NoReturn:
+        refusals.not_storable(self)
+
+    # -- printing and copying --------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        value = self._value
+        return f"traced({self._type if value is None else repr(value)})"
+
+    def __str__(self) -> str:
+        value = self._value
+        return f"traced({self._type})" if value is None else str(value)
+
+    def __format__(self, spec: str) -> str:
+        value = self._value
+        return str(self) if value is None else format(value, spec)
+
+    def __copy__(self) -> Tracer:
+        return copy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tracer:
+        return copy(self)
+
+
+def copy(t: Tracer) -> Tracer:
+    """Return a cell of its own that holds the same value."""
+    operand = t._operand()
+    if type(operand) is Var:
+        return Tracer(t._recorder, operand)
+    return Tracer(t._recorder, None, np.array(operand))
+
+
+def constant(recorder: Recorder, value: Any) -> Any:
+    """Wrap an array that depends on no input, so that traced values can be assigned into it."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return Tracer(recorder, None, value)
+    return value
+
+
+def bind(
+    primitive: Primitive,
+    operands: tuple[Any, ...],
+    params: dict[str, Any] = NO_PARAMS,
+    impl: Any = None,
+) -> Any:
+    """Apply a primitive to traced values: compute the result and write the equation down.
+
+    Parameters
+    ----------
+    primitive : Primitive
+        The operation.
+    operands : tuple
+        Tracers, arrays, scalars, or sequences of them.
+    params : dict
+        Static parameters.
+    impl : callable, optional
+        How to compute the value if not by the primitive's own implementation.
+
+    Returns
+    -------
+    Tracer or array
+        A plain array or scalar if the result cannot depend on an input.
+    """
+    recorder = STATE.recorder
+    taken = []
+    values = []
+    traced = abstract = False
+    for o in operands:
+        kind = type(o)
+        if kind is Tracer:
+            if o._recorder is not recorder:
+                refusals.check_alive(o, recorder)
+            o = o._operand()
+            if type(o) is Var:
+                traced = True
+                taken.append(o)
+                o = o.value
+                if o is None:
+                    abstract = True
+                values.append(o)
+                continue
+        elif kind is not float and kind is not int:
+            o = _constant_operand(o, recorder)
+            if type(o) is Tracer:  # a sequence with traced values in it
+                return bind(primitive, _as_arrays(operands), params, impl)
+        taken.append(o)
+        values.append(o)
+    assert recorder is not None
+    if not traced:
+        result = constant(recorder, (impl or primitive.impl)(*values, **params))
+        return _as_view(result, primitive, operands, params)
+    if abstract:
+        types = [o.type if type(o) is Var else array_type(o) for o in taken]
+        type_, value = primitive.type_rule(*types, **params), None
+    else:
+        type_, value = None, (impl or primitive.impl)(*values, **params)
+        if not primitive.differentiable:
+            return value
+    out = recorder.variable(value, type_)
+    recorder.equations.append(Equation(primitive, tuple(taken), params, (out,), recorder.origin(2)))
+    result = Tracer(recorder, out)
+    return _as_view(result, primitive, operands, params) if primitive.makes_view else result
+
+
+def _as_view(result: Any, primitive: Primitive, operands: Any, params: dict[str, Any]) -> Any:
+    """Let a result know the array whose memory it shares; a NumPy scalar shares none."""
+    base = operands[0]
+    if primitive.makes_view and type(result) is type(base) is Tracer and result.shape:
+        copied = primitive.name == "getitem" and len(operands) > 1
+        if not copied:
+            result._view = View(base, primitive, operands[1:], params)
+            result._shared = True
+    return result
+
+
+def _constant_operand(o: Any, recorder: Recorder | None) -> Any:
+    if type(o) is np.ndarray:
+        if o.dtype == object:
+            return as_tracer(o)
+        return o if recorder is None else recorder.constant(o)
+    if isinstance(o, np.generic | complex | bool):
+        return o
+    if isinstance(o, np.ndarray):
+        refusals.array_subclass(o)
+    return as_tracer(o)
+
+
+def _as_arrays(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(as_tracer(o) if isinstance(o, list | tuple) else o for o in operands)
+
+
+def as_tracer(o: Any) -> Any:
+    """Return a sequence, nested or flat, as one array, its traced elements included."""
+    if isinstance(o, Traced | np.generic | int | float | complex):
+        return o
+    if type(o) is np.ndarray and o.dtype != object:
+        return o
+    if isinstance(o, list | tuple) or (type(o) is np.ndarray and o.ndim):
+        parts = [as_tracer(part) for part in o]
+        if any(isinstance(part, Traced) for part in parts):
+            return np.stack(parts)
+        return np.array([np.asarray(part) for part in parts])
+    if type(o) is np.ndarray:
+        return as_tracer(o.item())
+    refusals.unknown_operand(o)

@@ -1,0 +1,266 @@
+"""One traced call of a user's function, and the values that go in and come out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..maps import bare
+from ..primitives.elementwise import ALIAS
+from ..program.arraytype import array_type
+from ..program.equation import Equation, Var
+from ..program.errors import GradientError, TraceError
+from ..program.pytree import TreeDef, flatten
+from ..program.spans import span_of, user_frame
+from ..trace import Recorder, Tracer, current, recording
+from ..trace.swaps import swapped
+from .chain import Read, pull_back, push_forward, read_value
+
+Selection = int | str | Sequence[int | str]
+
+
+class TracedCall:
+    """What one call of a function recorded: its equations, inputs and outputs.
+
+    Attributes
+    ----------
+    inputs : list of Var
+        The variables of the arguments' leaves that are differentiated.
+    outputs : list
+        Variables, or constants where an output depends on no traced value.
+    out_tree : TreeDef
+        How the outputs are arranged.
+    nested : bool
+        Whether the call happened inside another trace, whose recorder it then shares.
+    """
+
+    def __init__(self, recorder: Recorder, nested: bool, leaves: list[Any]) -> None:
+        self.recorder = recorder
+        self.nested = nested
+        self.first = recorder.next_id
+        self.start = len(recorder.equations)
+        self.inputs = [self._input(leaf) for leaf in leaves]
+        self.body = len(recorder.equations)
+        self.end = self.body
+        self.outputs: list[Any] = []
+        self.out_tree: TreeDef = flatten(None)[1]
+        self.aux: Any = None
+
+    def _input(self, leaf: Any) -> Var:
+        recorder = self.recorder
+        if not self.nested:
+            return recorder.variable(recorder.constant(leaf) if type(leaf) is np.ndarray else leaf)
+        operand = leaf._operand() if isinstance(leaf, Tracer) else leaf
+        if type(operand) is np.ndarray:
+            operand = recorder.constant(operand)
+        if type(operand) is Var:
+            var = recorder.variable(operand.value, operand.type)
+        else:
+            var = recorder.variable(operand)
+        recorder.equations.append(Equation(ALIAS, (operand,), {}, (var,), ()))
+        return var
+
+    def finish(self, result: Any) -> None:
+        """Note what the function returned."""
+        leaves, self.out_tree = flatten(result)
+        self.outputs = [o._operand() if isinstance(o, Tracer) else o for o in leaves]
+        self.end = len(self.recorder.equations)
+
+    @property
+    def equations(self) -> list[Equation]:
+        """The equations between inputs and outputs."""
+        return self.recorder.equations[self.body : self.end]
+
+    @property
+    def read(self) -> Read:
+        """How the derivative gets at values: as they are, or traced if it's traced in turn."""
+        if not self.nested:
+            return read_value
+        recorder = self.recorder
+        return lambda var: Tracer(recorder, var)
+
+    def value(self, operand: Any) -> Any:
+        """Return an output as the caller gets it."""
+        return self.read(operand) if type(operand) is Var else operand
+
+    def values(self) -> Any:
+        """Return the function's result as the caller gets it."""
+        return self.out_tree.unflatten(self.value(o) for o in self.outputs)
+
+    def pull(self, cotangents: list[Any], observe: Any = None) -> list[Any]:
+        """Return the cotangents of the inputs for given cotangents of the outputs."""
+        seeds: dict[Var, Any] = {}
+        for out, ct in zip(self.outputs, cotangents, strict=True):
+            if type(out) is Var:
+                seeds[out] = seeds[out] + ct if out in seeds else ct
+        with np.errstate(all="ignore"):
+            found = pull_back(self.equations, seeds, self.first, self.read, observe)
+        return self._in_space([found.get(v) for v in self.inputs], self.inputs, cotangents)
+
+    def push(self, tangents: list[Any]) -> list[Any]:
+        """Return the tangents of the outputs for given tangents of the inputs."""
+        given = dict(zip(self.inputs, tangents, strict=True))
+        with np.errstate(all="ignore"):
+            found = push_forward(self.equations, given, self.read)
+        moved = [found.get(o) if type(o) is Var else None for o in self.outputs]
+        return self._in_space(moved, self.outputs, tangents)
+
+    def _in_space(self, given: list[Any], like: Sequence[Any], foreign: list[Any]) -> list[Any]:
+        """Return derivatives in the space of what they belong to, each an array of its own."""
+        taken = {id(ct) for ct in foreign}
+        return [
+            in_space(bare(d), o.value if type(o) is Var else o, o, taken)
+            for d, o in zip(given, like, strict=True)
+        ]
+
+    def settle(self, tree: Any) -> Any:
+        """Unwrap results that depend on no value of an enclosing trace."""
+        if not self.nested:
+            return tree
+        leaves, treedef = flatten(tree)
+        outer = self._depends_on_outside()
+        return treedef.unflatten(
+            leaf._value
+            if isinstance(leaf, Tracer)
+            and leaf._value is not None
+            and leaf._operand() not in outer
+            and not self._is_outside(leaf._operand())
+            else leaf
+            for leaf in leaves
+        )
+
+    def _is_outside(self, operand: Any) -> bool:
+        return type(operand) is Var and operand.id < self.first
+
+    def _depends_on_outside(self) -> set[Var]:
+        dependent: set[Var] = set()
+        for equation in self.recorder.equations[self.start :]:
+            for o in equation.operands:
+                if type(o) is Var and (o.id < self.first or o in dependent):
+                    dependent.update(equation.outs)
+                    break
+        return dependent
+
+
+def in_space(d: Any, value: Any, operand: Any, taken: set[int]) -> Any:
+    """Return a derivative with the shape and dtype of ``value``, sharing memory with nothing."""
+    if d is None:
+        type_ = operand.type if type(operand) is Var else array_type(operand)
+        return np.zeros(type_.shape, type_.dtype if type_.is_differentiable else float)[()]
+    if isinstance(d, Tracer):
+        return d
+    if value is None or type(value) is not np.ndarray:
+        return d[()] if isinstance(d, np.ndarray) else np.float64(d)
+    d = np.asarray(d)
+    if d.dtype != value.dtype and value.dtype.kind in "fc":
+        d = (d.real if value.dtype.kind == "f" and d.dtype.kind == "c" else d).astype(value.dtype)
+    if d.base is not None or not d.flags.writeable or id(d) in taken:
+        d = d.copy()
+    taken.add(id(d))
+    return d
+
+
+@contextmanager
+def tracing(f: Callable[..., Any], keep: bool = False) -> Iterator[tuple[Recorder, bool]]:
+    """Give the recorder for a call of ``f``: the enclosing one, or a new one.
+
+    Parameters
+    ----------
+    f : callable
+        The user's function, whose own names for NumPy functions are looked through.
+    keep : bool
+        Whether the recorded equations outlive the call; constants are then always copied.
+    """
+    outer = current()
+    if outer is not None:
+        yield outer, True
+        return
+    recorder = Recorder(keep=keep)
+    try:
+        with recording(recorder), swapped(f):
+            yield recorder, False
+    except ValueError as error:
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, TraceError):
+            raise cause from None  # NumPy had wrapped our refusal
+        if recorder.locked and "read-only" in str(error):
+            raise _constant_changed(error) from error
+        raise
+    finally:
+        recorder.close()
+        recorder.unlock()
+
+
+def _constant_changed(error: ValueError) -> TraceError:
+    traceback = error.__traceback__
+    frame = user_frame(1)
+    while traceback is not None:
+        frame = traceback.tb_frame
+        code, lasti = frame.f_code, traceback.tb_lasti
+        traceback = traceback.tb_next
+    return TraceError(
+        "an array that the derivative needs was changed in place",
+        span=span_of(code, lasti),
+        why="its earlier value is a factor in the chain rule",
+        help="make a new array instead of changing this one: `a = a * 2`, not `a *= 2`",
+    )
+
+
+# -- arguments -----------------------------------------------------------------------------------
+
+
+def positions(f: Callable[..., Any], wanted: Selection, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Return ``argnums`` as keys: integers for positional arguments, names for keyword ones."""
+    single = isinstance(wanted, int | str)
+    chosen = (wanted,) if single else tuple(wanted)  # type: ignore[arg-type]
+    return [_position(f, w, args, kwargs) for w in chosen]
+
+
+def _position(f: Callable[..., Any], wanted: Any, args: Any, kwargs: Any) -> Any:
+    if isinstance(wanted, str):
+        if wanted in kwargs:
+            return wanted
+        names = list(inspect.signature(f).parameters)
+        if wanted not in names:
+            raise GradientError(
+                f"{_name(f)} has no argument {wanted!r}",
+                why=f"its arguments are {', '.join(names) or 'none'}",
+                help="name one of them in argnums",
+            )
+        wanted = names.index(wanted)
+    index = wanted + len(args) if wanted < 0 else wanted
+    if not 0 <= index < len(args):
+        if wanted >= 0:
+            names = list(inspect.signature(f).parameters)
+            if wanted < len(names) and names[wanted] in kwargs:
+                return names[wanted]
+        raise GradientError(
+            f"argnums={wanted}, but {_name(f)} was called with {len(args)} positional arguments",
+            help="count from 0, or name the argument: argnums='w'",
+        )
+    return index
+
+
+def _name(f: Callable[..., Any]) -> str:
+    return f"`{getattr(f, '__name__', type(f).__name__)}`"
+
+
+def check_input(leaf: Any, f: Callable[..., Any], which: str) -> None:
+    """Refuse what has no derivative: integers, booleans, strings."""
+    kind = type(leaf)
+    if kind is float or kind is complex:
+        return
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is not None and dtype.kind in "fc":
+        return
+    what = f"an array of {dtype}" if dtype is not None and np.ndim(leaf) else f"{leaf!r}"
+    raise GradientError(
+        f"{_name(f)} cannot be differentiated by {which}: it is {what}",
+        why="a derivative needs a continuous argument, real or complex",
+        help="pass a floating-point number (2.0, not 2) or array (x.astype(float)), or choose "
+        "other arguments with argnums",
+    )

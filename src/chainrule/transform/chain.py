@@ -1,0 +1,128 @@
+"""The chain rule itself: maps composed in program order, transposes in reverse order.
+
+Everything that differentiates goes through :func:`push_forward` and :func:`pull_back`. They work
+on a list of equations and on whatever ``read`` gives for a variable: a plain array, or a traced
+value while somebody records the derivative in turn. There is no second derivation anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from ..maps import Cast, Compose, LinearMap, add, broadcast, push
+from ..program.equation import Equation, Var
+
+Read = Callable[[Var], Any]
+# called per edge with (equation, operand position, map, cotangent of the result, of the operand)
+Observe = Callable[[Equation, int, LinearMap, Any, Any], None]
+
+read_value: Read = attrgetter("value")
+"""Reads the concrete value of a variable."""
+
+
+def local_map(equation: Equation, position: int, y: Any, xs: Sequence[Any]) -> LinearMap | None:
+    """Return the derivative of one equation by one operand; None where it has none.
+
+    This is the one place where the broadcasting of element-wise operations is composed, and where
+    a gradient is kept in the space of its input: its shape and its dtype.
+    """
+    primitive = equation.primitive
+    rule = primitive.rule(position)
+    if rule is None:
+        return None
+    map: LinearMap = rule(y, *xs, **equation.params)
+    x = xs[position]
+    if primitive.elementwise:
+        small = getattr(x, "shape", ())
+        large = getattr(y, "shape", ())
+        if small != large:
+            map = Compose(map, broadcast(small, large))
+    dtype = getattr(x, "dtype", None)
+    if dtype is not None and dtype is not y.dtype and dtype != y.dtype and type(map) is not Cast:
+        if dtype.kind != "c" or y.dtype.kind == "c":
+            map = Compose(map, Cast(dtype, y.dtype))
+    return map
+
+
+def push_forward(
+    equations: Iterable[Equation], tangents: dict[Var, Any], read: Read = read_value
+) -> dict[Var, Any]:
+    """Carry tangents of some variables through equations to all that depends on them.
+
+    Parameters
+    ----------
+    equations : iterable of Equation
+        In program order.
+    tangents : dict
+        The tangents of the inputs; the result holds those of all dependent variables too.
+    read : callable
+        Gives the value of a variable.
+    """
+    tangents = dict(tangents)
+    for equation in equations:
+        out = None
+        xs: list[Any] | None = None
+        for position, operand in enumerate(equation.operands):
+            if type(operand) is not Var or (v := tangents.get(operand)) is None:
+                continue
+            if xs is None:
+                xs = [read(o) if type(o) is Var else o for o in equation.operands]
+                y = read(equation.outs[0])
+            map = local_map(equation, position, y, xs)
+            if map is not None:
+                moved = push(map, v)
+                out = moved if out is None else add(out, moved)
+        if out is not None:
+            tangents[equation.outs[0]] = out
+    return tangents
+
+
+def pull_back(
+    equations: Sequence[Equation],
+    cotangents: dict[Var, Any],
+    first: int,
+    read: Read = read_value,
+    observe: Observe | None = None,
+) -> dict[Var, Any]:
+    """Carry cotangents of results back through equations to the inputs.
+
+    Parameters
+    ----------
+    equations : sequence of Equation
+        In program order; they are walked backwards.
+    cotangents : dict
+        The cotangents of the results.
+    first : int
+        Variables with a smaller id are none of our business: their cotangents are not computed.
+    read : callable
+        Gives the value of a variable.
+    observe : callable, optional
+        Is told about every edge that a cotangent passes.
+
+    Returns
+    -------
+    dict
+        The cotangents of the variables that no equation here has computed: the inputs.
+    """
+    cotangents = dict(cotangents)
+    for equation in reversed(equations):
+        ct = cotangents.pop(equation.outs[0], None)
+        if ct is None:
+            continue
+        operands = equation.operands
+        xs = [read(o) if type(o) is Var else o for o in operands]
+        y = read(equation.outs[0])
+        for position, operand in enumerate(operands):
+            if type(operand) is not Var or operand.id < first:
+                continue
+            map = local_map(equation, position, y, xs)
+            if map is None:
+                continue
+            moved = push(map.transpose(), ct)
+            if observe is not None:
+                observe(equation, position, map, ct, moved)
+            previous = cotangents.get(operand)
+            cotangents[operand] = moved if previous is None else add(previous, moved)
+    return cotangents

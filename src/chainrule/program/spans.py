@@ -319,7 +319,7 @@ def _target_of(trail: list[Node], opname: str) -> ast.expr | None:
         return None  # `a < b < c` is two comparisons, and neither is the result
     indices: list[int] = []
     for parent in reversed(trail[:-1]):
-        if isinstance(parent, ast.IfExp) and node is not parent.test:
+        if _passes_on(parent, node):
             node = parent
         elif isinstance(parent, ast.Tuple | ast.List) and isinstance(node, ast.expr):
             indices.append(parent.elts.index(node))
@@ -333,6 +333,13 @@ def _target_of(trail: list[Node], opname: str) -> ast.expr | None:
         else:
             return None
     return None
+
+
+def _passes_on(parent: Node, node: Node) -> bool:
+    """Tell whether the value of a node, once computed, is its parent's value as well."""
+    if isinstance(parent, ast.IfExp):
+        return node is not parent.test
+    return isinstance(parent, ast.BoolOp) and node is parent.values[-1]
 
 
 def _unpacked(target: ast.expr, indices: list[int], value: ast.AST | None) -> ast.expr | None:

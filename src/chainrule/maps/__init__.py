@@ -20,7 +20,7 @@ from .layout import (
     reduce,
     split_index,
 )
-from .product import Contract, Left, Right, Solve, adjoint
+from .product import Contract, Left, LeftOuter, Right, RightOuter, Solve, adjoint
 
 IDENTITY = Identity()
 scale = Scale
@@ -38,6 +38,7 @@ __all__ = [
     "Hole",
     "Identity",
     "Left",
+    "LeftOuter",
     "LinearMap",
     "Masked",
     "OverlapAdd",
@@ -46,6 +47,7 @@ __all__ = [
     "Reduce",
     "Reshape",
     "Right",
+    "RightOuter",
     "Scale",
     "ScatterAdd",
     "Select",

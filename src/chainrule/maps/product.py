@@ -17,7 +17,7 @@ def adjoint(a: Any) -> Any:
 
 
 class Left(LinearMap):
-    """``v -> a @ v`` for matrices, or stacks of them with the same leading axes."""
+    """``v -> a @ v`` for a matrix, a vector, or stacks with the same leading axes as ``v``."""
 
     __slots__ = ("a",)
     kind = "left product"
@@ -30,7 +30,7 @@ class Left(LinearMap):
         return self.a @ v
 
     def transpose(self) -> LinearMap:
-        return Left(adjoint(self.a))
+        return Left(adjoint(self.a)) if self.a.ndim > 1 else LeftOuter(self.a)
 
     def text(self, v: str, show: Show) -> str:
         return f"{show(self.a)} @ {v}"
@@ -40,7 +40,7 @@ class Left(LinearMap):
 
 
 class Right(LinearMap):
-    """``v -> v @ b`` for matrices, or stacks of them with the same leading axes."""
+    """``v -> v @ b`` for a matrix, a vector, or stacks with the same leading axes as ``v``."""
 
     __slots__ = ("b",)
     kind = "right product"
@@ -53,13 +53,63 @@ class Right(LinearMap):
         return v @ self.b
 
     def transpose(self) -> LinearMap:
-        return Right(adjoint(self.b))
+        return Right(adjoint(self.b)) if self.b.ndim > 1 else RightOuter(self.b)
 
     def text(self, v: str, show: Show) -> str:
         return f"{v} @ {show(self.b)}"
 
     def gain(self, shape: tuple[int, ...], dtype: Any = np.float64) -> float:
         return _spectral_norm(self.b)
+
+
+class RightOuter(LinearMap):
+    """``v -> v bᴴ``, the outer product with a fixed vector: the transpose of ``v @ b``."""
+
+    __slots__ = ("b",)
+    kind = "outer product, right"
+    structure = "product"
+
+    def __init__(self, b: Any) -> None:
+        self.b = b
+
+    def apply(self, v: Any) -> Any:
+        return v[..., None] * _conjugate(self.b)
+
+    def transpose(self) -> LinearMap:
+        return Right(self.b)
+
+    def text(self, v: str, show: Show) -> str:
+        return f"{v} ⊗ {show(self.b)}"
+
+    def gain(self, shape: tuple[int, ...], dtype: Any = np.float64) -> float:
+        return float(np.linalg.norm(np.asarray(self.b)))
+
+
+class LeftOuter(LinearMap):
+    """``v -> āv``, the outer product with a fixed vector: the transpose of ``a @ v``.
+
+    The axis of ``a`` comes before the last axis of ``v``; a scalar ``v`` just scales ``a``.
+    """
+
+    __slots__ = ("a",)
+    kind = "outer product, left"
+    structure = "product"
+
+    def __init__(self, a: Any) -> None:
+        self.a = a
+
+    def apply(self, v: Any) -> Any:
+        a = _conjugate(self.a)
+        return a[:, None] * v[..., None, :] if v.ndim else a * v
+
+    def transpose(self) -> LinearMap:
+        return Left(self.a)
+
+    def text(self, v: str, show: Show) -> str:
+        return f"{show(self.a)} ⊗ {v}"
+
+    def gain(self, shape: tuple[int, ...], dtype: Any = np.float64) -> float:
+        return float(np.linalg.norm(np.asarray(self.a)))
 
 
 class Contract(LinearMap):
@@ -138,7 +188,13 @@ class Solve(LinearMap):
         return f"{show(self.a)}⁻¹ {v}"
 
 
+def _conjugate(a: Any) -> Any:
+    return np.conj(a) if a.dtype.kind == "c" else a
+
+
 def _spectral_norm(a: Any) -> float:
     if a.size == 0:
         return 0.0
+    if a.ndim == 1:
+        return float(np.linalg.norm(np.asarray(a)))
     return float(np.max(np.linalg.norm(np.asarray(a), 2, axis=(-2, -1))))

@@ -31,40 +31,31 @@ def _matmul_type(a: ArrayType, b: ArrayType) -> ArrayType:
 
 
 def _matmul_left(y: Any, a: Any, b: Any) -> LinearMap:
-    if a.ndim == 2 and b.ndim == 2:
+    if b.ndim <= 2:
         return Right(b)
-    return _as_matrices(y.shape, a.shape, b.shape, b, varying_left=True)
+    return _stacked(y.shape, a.shape, b, Right)
 
 
 def _matmul_right(y: Any, a: Any, b: Any) -> LinearMap:
-    if a.ndim == 2 and b.ndim <= 2:
+    if a.ndim <= 2:
         return Left(a)
-    return _as_matrices(y.shape, a.shape, b.shape, a, varying_left=False)
+    if b.ndim == 2:  # one matrix for the whole stack: a single product does it
+        rows = np.reshape(a, (-1, a.shape[-1]))
+        flat = (rows.shape[0], b.shape[1])
+        return compose(Reshape(flat, y.shape), Left(rows))
+    return _stacked(y.shape, b.shape, a, Left)
 
 
-def _as_matrices(
-    out: tuple[int, ...],
-    a: tuple[int, ...],
-    b: tuple[int, ...],
-    fixed: Any,
-    varying_left: bool,
-) -> LinearMap:
-    """Return the map for vectors and stacks, by way of matrices with the same leading axes."""
-    left = a if len(a) > 1 else (1, *a)
-    right = b if len(b) > 1 else (*b, 1)
-    batch = np.broadcast_shapes(left[:-2], right[:-2])
-    full_left, full_right = batch + left[-2:], batch + right[-2:]
-    product = (*batch, left[-2], right[-1])
-    if varying_left:
-        given, shaped, full = a, left, full_left
-        fixed = fixed if fixed.ndim > 1 else np.reshape(fixed, right)
-        maps: list[LinearMap] = [Right(fixed)]
-    else:
-        given, shaped, full = b, right, full_right
-        fixed = fixed if fixed.ndim > 1 else np.reshape(fixed, left)
-        maps = [Left(fixed)]
-    if product != out:
-        maps.insert(0, Reshape(product, out))
+def _stacked(out: tuple[int, ...], given: tuple[int, ...], fixed: Any, product: Any) -> LinearMap:
+    """Return the map for stacks of matrices: broadcast to the same leading axes, then multiply."""
+    is_left = product is Left
+    shaped = given if len(given) > 1 else ((*given, 1) if is_left else (1, *given))
+    batch = np.broadcast_shapes(shaped[:-2], fixed.shape[:-2])
+    full = batch + shaped[-2:]
+    rows, columns = (fixed.shape[-2], shaped[-1]) if is_left else (shaped[-2], fixed.shape[-1])
+    maps: list[LinearMap] = [product(fixed)]
+    if (*batch, rows, columns) != out:
+        maps.insert(0, Reshape((*batch, rows, columns), out))
     if shaped != full:
         maps.append(broadcast(shaped, full))
     if given != shaped:

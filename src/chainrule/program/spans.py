@@ -136,7 +136,8 @@ def _classify(filename: str) -> bool:
     return scipy is not None and path.startswith(os.path.dirname(os.path.abspath(scipy)) + os.sep)
 
 
-_INTERNAL = _InternalFiles()
+INTERNAL = _InternalFiles()
+"""By file name: whether its frames belong to the machinery and not to the user."""
 
 
 def is_internal(filename: str) -> bool:
@@ -147,7 +148,7 @@ def is_internal(filename: str) -> bool:
     >>> is_internal("<frozen importlib._bootstrap>"), is_internal("/home/me/model.py")
     (True, False)
     """
-    return _INTERNAL[filename]
+    return INTERNAL[filename]
 
 
 def user_frame(depth: int = 1) -> FrameType | None:
@@ -159,7 +160,7 @@ def user_frame(depth: int = 1) -> FrameType | None:
         Where to start: 1 is the function that calls this one, 2 its caller, and so on.
     """
     frame: FrameType | None = sys._getframe(depth)
-    while frame is not None and _INTERNAL[frame.f_code.co_filename]:
+    while frame is not None and INTERNAL[frame.f_code.co_filename]:
         frame = frame.f_back
     return frame
 

@@ -2,9 +2,10 @@
 
 from . import operators, protocols
 from .recorder import Recorder, current, recording
+from .session import Session
 from .tracer import Tracer, bind
 
 operators.install()
 protocols.install()
 
-__all__ = ["Recorder", "Tracer", "bind", "current", "recording"]
+__all__ = ["Recorder", "Session", "Tracer", "bind", "current", "recording"]

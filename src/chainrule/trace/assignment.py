@@ -12,7 +12,7 @@ from ..primitives.indexing import GETITEM, SETITEM
 from ..program.arraytype import ndim_of, shape_of
 from ..program.primitive import PRIMITIVES, Primitive, Traced
 from . import refusals
-from .tracer import Tracer, as_tracer, bind
+from .tracer import Cell, Tracer, as_tracer, bind
 
 
 def normalize(index: Any) -> tuple[list[Any], tuple[Any, ...]]:
@@ -80,32 +80,34 @@ def _is_traced(value: Any) -> bool:
 
 
 def _write_constant(self: Tracer, index: tuple[Any, ...], value: Any) -> None:
-    if self._view is not None:
-        updated = np.array(self._buffer)
+    cell = self._state()
+    if cell.view is not None:
+        updated = np.array(cell.buffer)
         updated[index] = value
-        store(self, Tracer(self._recorder, None, updated))
+        store(self, Tracer(self._recorder, None, Cell(updated)))
         return
-    if self._shared:  # an equation, a view or plain code has seen the buffer: leave theirs alone
-        self._buffer = np.array(self._buffer)
-        self._shared = False
-    self._buffer[index] = value
-    self._version += 1
+    if cell.shared:  # an equation, a view or plain code has seen the buffer: leave theirs alone
+        cell.buffer = np.array(cell.buffer)
+        cell.shared = False
+    cell.buffer[index] = value
+    cell.version += 1
 
 
 def store(self: Tracer, new: Any) -> None:
     """Put another value into a cell, and into the array that it is a view of."""
-    view = self._view
+    cell = self._state()
     if isinstance(new, Tracer):
-        self._var, self._buffer, self._shared = new._var, new._buffer, new._var is None
+        self._var, cell.buffer, cell.shared = new._var, new._state().buffer, new._var is None
     else:
-        self._var, self._buffer, self._shared = None, np.asarray(new), True
-    self._version += 1
+        self._var, cell.buffer, cell.shared = None, np.asarray(new), True
+    cell.version += 1
+    view = cell.view
     if view is None:
         return
     base = view.base
-    held = Tracer(self._recorder, self._var, self._buffer)
+    held = Tracer(self._recorder, self._var, Cell(cell.buffer))
     store(base, _written_back(base, view.primitive, view.parts, view.params, held))
-    view.version = base._version
+    view.version = base._state().version
 
 
 def _written_back(
@@ -119,7 +121,7 @@ def _written_back(
         return bind(primitive, (new,), {"axes": inverse})
     if primitive.name == "reshape":
         value = base._value
-        if base._view is None and value is not None and value.flags.c_contiguous:
+        if base._state().view is None and value is not None and value.flags.c_contiguous:
             return bind(primitive, (new,), {"shape": base.shape})
     refusals.write_to_view(new, f"a {primitive.symbol} of another array")
 

@@ -9,21 +9,22 @@ earlier variable.
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from sys import _getframe
 from typing import Any
 
 import numpy as np
 
 from ..program.arraytype import ArrayType
 from ..program.equation import Equation, Origin, Var
-from ..program.spans import is_internal
+from ..program.spans import INTERNAL
 
 # Constants up to this size are copied when an equation takes them; larger ones are made read-only
 # until the derivative is done. Either way a later `constant[i] = ...` can't change a derivative.
 COPY_BYTES = 4096
+_copy = np.ndarray.copy  # a trace replaces the method by one that looks at its caller
 
 
 class Recorder:
@@ -40,15 +41,18 @@ class Recorder:
         Whether the equations outlive the call, so that every constant must be copied.
     open : bool
         False once the trace is over; a traced value that is used after that has escaped.
+    on_end : callable or None
+        What to do when the trace ends.
     """
 
-    __slots__ = ("_locked", "_next_id", "equations", "full_origins", "keep", "open")
+    __slots__ = ("_locked", "_next_id", "equations", "full_origins", "keep", "on_end", "open")
 
     def __init__(self, full_origins: bool = False, keep: bool = False) -> None:
         self.equations: list[Equation] = []
         self.keep = keep
         self.full_origins = full_origins
         self.open = True
+        self.on_end: Callable[[], None] | None = None
         self._next_id = 0
         self._locked: list[np.ndarray[Any, Any]] = []
 
@@ -65,17 +69,19 @@ class Recorder:
 
     def origin(self, depth: int) -> Origin:
         """Return where in the user's code the current operation is."""
-        frame = sys._getframe(depth)
-        while is_internal(frame.f_code.co_filename):
+        frame = _getframe(depth)
+        code = frame.f_code
+        while INTERNAL[code.co_filename]:
             back = frame.f_back
             if back is None:
                 return ()
             frame = back
+            code = frame.f_code
         if not self.full_origins:
-            return ((frame.f_code, frame.f_lasti),)
+            return ((code, frame.f_lasti),)
         chain = []
         current: Any = frame
-        while current is not None and not is_internal(current.f_code.co_filename):
+        while current is not None and not INTERNAL[current.f_code.co_filename]:
             chain.append((current.f_code, current.f_lasti))
             current = current.f_back
         return tuple(chain)
@@ -83,7 +89,7 @@ class Recorder:
     def constant(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return an array that is safe to keep as a constant of an equation."""
         if self.keep or array.nbytes <= COPY_BYTES:
-            return array.copy()
+            return _copy(array)
         base: Any = array
         while isinstance(base, np.ndarray):
             if base.flags.writeable:
@@ -92,9 +98,12 @@ class Recorder:
             base = base.base
         return array
 
-    def close(self) -> None:
-        """End the trace: nothing can be recorded any more."""
-        self.open = False
+    def end(self) -> None:
+        """End the trace: nothing can be recorded any more, the equations remain."""
+        if self.open:
+            self.open = False
+            if self.on_end is not None:
+                self.on_end()
 
     def unlock(self) -> None:
         """Make the arrays writeable again that :meth:`constant` had locked."""

@@ -16,7 +16,6 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -143,7 +142,31 @@ def _by_name(name: str) -> Callable[..., Any]:
 
 _MATH: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
-    for name in ["exp", "exp2", "expm1", "log2", "log10", "log1p", "sqrt", "cbrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "hypot", "copysign", "degrees", "radians", "isnan", "isinf", "isfinite", "fmod", "fabs"]
+    for name in [
+        "exp",
+        "exp2",
+        "expm1",
+        "log2",
+        "log10",
+        "log1p",
+        "sqrt",
+        "cbrt",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "hypot",
+        "copysign",
+        "degrees",
+        "radians",
+        "isnan",
+        "isinf",
+        "isfinite",
+        "fmod",
+        "fabs",
+    ]
 } | {
     "log": _log,
     "pow": np.power,
@@ -197,7 +220,19 @@ def _type_dict(cls: type) -> dict[str, Any] | None:
 
 # -- putting them in place -----------------------------------------------------------------------
 
-_NEW = ["zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "zeros_like", "ones_like", "empty_like", "tri"]
+_NEW = [
+    "zeros",
+    "ones",
+    "empty",
+    "eye",
+    "identity",
+    "arange",
+    "linspace",
+    "zeros_like",
+    "ones_like",
+    "empty_like",
+    "tri",
+]
 
 
 def _numpy_stand_ins() -> dict[str, Callable[..., Any]]:
@@ -267,27 +302,32 @@ class _Swaps:
 _SWAPS = _Swaps()
 
 
-@contextmanager
-def swapped(f: Any) -> Iterator[None]:
-    """Keep the replacements in place while ``f`` is traced.
+Taken = list[tuple[dict[str, Any], str, Any]]
+
+
+def swap_in(f: Any) -> Taken:
+    """Put the replacements in place for a trace of ``f``; the result goes to :func:`swap_out`.
 
     Names that the modules of ``f`` and of the functions it calls took with
     ``from numpy import zeros`` are replaced as well.
     """
+    taken: Taken = []
+    names = _names_taken(f)
     _SWAPS.install()
-    taken = []
-    try:
-        for namespace, name in _names_taken(f):
-            original = namespace.get(name)
-            replacement = _SWAPS.by_original.get(id(original))
-            if replacement is not None:
-                namespace[name] = replacement
-                taken.append((namespace, name, original))
-        yield
-    finally:
-        for namespace, name, original in taken:
-            namespace[name] = original
-        _SWAPS.remove()
+    for namespace, name in names:
+        original = namespace.get(name)
+        replacement = _SWAPS.by_original.get(id(original))
+        if replacement is not None:
+            namespace[name] = replacement
+            taken.append((namespace, name, original))
+    return taken
+
+
+def swap_out(taken: Taken) -> None:
+    """Bring the originals back, unless another trace still needs the replacements."""
+    for namespace, name, original in taken:
+        namespace[name] = original
+    _SWAPS.remove()
 
 
 _taken_by_code: dict[Any, list[tuple[dict[str, Any], str]]] = {}

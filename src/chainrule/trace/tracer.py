@@ -22,6 +22,7 @@ from . import refusals
 from .recorder import STATE, Recorder
 
 NO_PARAMS: dict[str, Any] = {}
+_equation = tuple.__new__  # a named tuple's own constructor takes twice as long
 
 
 class View:
@@ -36,77 +37,107 @@ class View:
         self.primitive = primitive
         self.parts = parts
         self.params = params
-        self.version = base._version
+        self.version = base._state().version
+
+
+class Cell:
+    """What only some tracers need: those that are constant, are views or were assigned to.
+
+    Attributes
+    ----------
+    buffer : array or None
+        The value of a constant.
+    shared : bool
+        Whether somebody else may read the buffer, so that it must be copied before a write.
+    version : int
+        Grows with each assignment.
+    view : View or None
+        Where the tracer was taken from.
+    """
+
+    __slots__ = ("buffer", "shared", "version", "view")
+
+    def __init__(self, buffer: Any = None, view: View | None = None) -> None:
+        self.buffer = buffer
+        self.shared = view is not None
+        self.version = 0
+        self.view = view
 
 
 class Tracer(Traced):
     """A value that is being traced. It behaves as the ndarray or scalar that it stands for."""
 
-    __slots__ = ("_buffer", "_recorder", "_shared", "_var", "_version", "_view")
+    __slots__ = ("_cell", "_recorder", "_var")
     __array_priority__ = 1e6
     # so that isinstance(t, np.ndarray) answers as it would without a trace
     __class__ = property(lambda self: np.ndarray)  # type: ignore[assignment]
 
     _var: Var | None
-    _buffer: Any
     _recorder: Recorder
-    _view: View | None
-    _version: int
-    _shared: bool
+    _cell: Cell | None
 
-    def __init__(self, recorder: Recorder, var: Var | None, buffer: Any = None) -> None:
+    def __init__(self, recorder: Recorder, var: Var | None, cell: Cell | None = None) -> None:
         self._recorder = recorder
         self._var = var
-        self._buffer = buffer
-        self._view = None
-        self._version = 0
-        self._shared = False
+        self._cell = cell
 
     # -- what it holds ---------------------------------------------------------------------------
 
     def _operand(self) -> Any:
         """Return the variable, or the constant array, that an equation takes."""
-        if self._view is not None:
-            self._follow()
+        cell = self._cell
+        if cell is None:
+            return self._var
+        if cell.view is not None:
+            self._follow(cell.view)
         if self._var is not None:
             return self._var
-        self._shared = True
-        return self._buffer
+        cell.shared = True
+        return cell.buffer
 
-    def _follow(self) -> None:
+    def _state(self) -> Cell:
+        """Return the cell, making one for a tracer that had needed none so far."""
+        cell = self._cell
+        if cell is None:
+            cell = self._cell = Cell()
+        return cell
+
+    def _follow(self, view: View) -> None:
         """Bring a view up to date when its base was assigned to."""
-        view = self._view
-        assert view is not None
-        base = view.base
-        if base._view is not None:
-            base._follow()
-        if base._version == view.version:
+        state, base = self._state(), view.base._state()
+        if base.view is not None:
+            view.base._follow(base.view)
+        if base.version == view.version:
             return
         if view.primitive.name == "reshape":
             refusals.stale_reshape(self)
-        fresh = bind(view.primitive, (base, *view.parts), view.params)
-        self._var, self._buffer, self._shared = fresh._var, fresh._buffer, True
-        self._version += 1
-        view.version = base._version
+        fresh = bind(view.primitive, (view.base, *view.parts), view.params)
+        self._var, state.buffer, state.shared = fresh._var, fresh._state().buffer, True
+        state.version += 1
+        view.version = base.version
+
+    @property
+    def _current(self) -> Var | None:
+        """The variable, brought up to date; None for a constant."""
+        cell = self._cell
+        if cell is not None and cell.view is not None:
+            self._follow(cell.view)
+        return self._var
 
     @property
     def _is_constant(self) -> bool:
-        if self._view is not None:
-            self._follow()
-        return self._var is None
+        return self._current is None
 
     @property
     def _value(self) -> Any:
         """The concrete value; None in an abstract trace."""
-        if self._view is not None:
-            self._follow()
-        return self._buffer if self._var is None else self._var.value
+        var = self._current
+        return self._state().buffer if var is None else var.value
 
     @property
     def _type(self) -> ArrayType:
-        if self._view is not None:
-            self._follow()
-        return array_type(self._buffer) if self._var is None else self._var.type
+        var = self._current
+        return array_type(self._state().buffer) if var is None else var.type
 
     def _fresh(self, array: Any) -> Any:
         """Wrap a new array, so that traced values can be assigned into it."""
@@ -120,13 +151,9 @@ class Tracer(Traced):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
-        if self._view is not None:
-            self._follow()
-        var = self._var
-        value = self._buffer if var is None else var.value
+        value = self._value
         if value is None:
-            assert var is not None
-            return var.type.shape
+            return self._type.shape
         return getattr(value, "shape", ())
 
     @property
@@ -165,8 +192,7 @@ class Tracer(Traced):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if not self._is_constant:
             refusals.to_array(self)
-        self._shared = True
-        array = self._buffer
+        array = self._operand()
         if dtype is not None and array.dtype != dtype:
             return array.astype(dtype)
         return array.copy() if copy else array
@@ -180,7 +206,7 @@ class Tracer(Traced):
     def _plain(self, wanted: str) -> Any:
         if not self._is_constant:
             refusals.to_number(self, wanted)
-        return self._buffer
+        return self._value
 
     def __int__(self) -> int:
         return int(self._known("int"))
@@ -240,13 +266,13 @@ def copy(t: Tracer) -> Tracer:
     operand = t._operand()
     if type(operand) is Var:
         return Tracer(t._recorder, operand)
-    return Tracer(t._recorder, None, np.array(operand))
+    return Tracer(t._recorder, None, Cell(np.array(operand)))
 
 
 def constant(recorder: Recorder, value: Any) -> Any:
     """Wrap an array that depends on no input, so that traced values can be assigned into it."""
     if isinstance(value, np.ndarray) and value.dtype != object:
-        return Tracer(recorder, None, value)
+        return Tracer(recorder, None, Cell(value))
     return value
 
 
@@ -310,7 +336,10 @@ def bind(
         if not primitive.differentiable:
             return value
     out = recorder.variable(value, type_)
-    recorder.equations.append(Equation(primitive, tuple(taken), params, (out,), recorder.origin(2)))
+    origin = recorder.origin(2)
+    recorder.equations.append(
+        _equation(Equation, (primitive, tuple(taken), params, (out,), origin))
+    )
     result = Tracer(recorder, out)
     return _as_view(result, primitive, operands, params) if primitive.makes_view else result
 
@@ -321,8 +350,9 @@ def _as_view(result: Any, primitive: Primitive, operands: Any, params: dict[str,
     if primitive.makes_view and type(result) is type(base) is Tracer and result.shape:
         copied = primitive.name == "getitem" and len(operands) > 1
         if not copied:
-            result._view = View(base, primitive, operands[1:], params)
-            result._shared = True
+            view = View(base, primitive, operands[1:], params)
+            buffer = None if result._cell is None else result._cell.buffer
+            result._cell = Cell(buffer, view)
     return result
 
 

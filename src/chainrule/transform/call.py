@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..maps import bare
-from ..primitives.elementwise import ALIAS
+from ..primitives.elementwise import ALIAS, CAST
 from ..program.arraytype import array_type
 from ..program.equation import Equation, Var
-from ..program.errors import GradientError, TraceError
+from ..program.errors import GradientError
 from ..program.pytree import TreeDef, flatten
-from ..program.spans import span_of, user_frame
-from ..trace import Recorder, Tracer, current, recording
-from ..trace.swaps import swapped
+from ..trace import Recorder, Tracer
 from .chain import Read, pull_back, push_forward, read_value
+
+_copy = np.ndarray.copy  # a trace replaces the method by one that looks for traced values
 
 Selection = int | str | Sequence[int | str]
 
@@ -69,6 +68,8 @@ class TracedCall:
         leaves, self.out_tree = flatten(result)
         self.outputs = [o._operand() if isinstance(o, Tracer) else o for o in leaves]
         self.end = len(self.recorder.equations)
+        if not self.nested:
+            self.recorder.end()
 
     @property
     def equations(self) -> list[Equation]:
@@ -148,66 +149,25 @@ class TracedCall:
 
 def in_space(d: Any, value: Any, operand: Any, taken: set[int]) -> Any:
     """Return a derivative with the shape and dtype of ``value``, sharing memory with nothing."""
-    if d is None:
+    kind = type(value)
+    dtype = float if kind is float else getattr(value, "dtype", None)
+    if d is None or dtype is None:
         type_ = operand.type if type(operand) is Var else array_type(operand)
-        return np.zeros(type_.shape, type_.dtype if type_.is_differentiable else float)[()]
+        dtype = type_.dtype if type_.is_differentiable else np.dtype(float)
+        if d is None:
+            return np.zeros(type_.shape, dtype)[()]
     if isinstance(d, Tracer):
-        return d
-    if value is None or type(value) is not np.ndarray:
-        return d[()] if isinstance(d, np.ndarray) else np.float64(d)
-    d = np.asarray(d)
-    if d.dtype != value.dtype and value.dtype.kind in "fc":
-        d = (d.real if value.dtype.kind == "f" and d.dtype.kind == "c" else d).astype(value.dtype)
+        return d if d.dtype == dtype else CAST(d, dtype=np.dtype(dtype))
+    if d.dtype != dtype:
+        d = CAST.impl(d, dtype=np.dtype(dtype))
+    if kind is not np.ndarray:
+        return d[()] if type(d) is np.ndarray else d
+    if type(d) is not np.ndarray:
+        return np.array(d)
     if d.base is not None or not d.flags.writeable or id(d) in taken:
-        d = d.copy()
+        d = _copy(d)
     taken.add(id(d))
     return d
-
-
-@contextmanager
-def tracing(f: Callable[..., Any], keep: bool = False) -> Iterator[tuple[Recorder, bool]]:
-    """Give the recorder for a call of ``f``: the enclosing one, or a new one.
-
-    Parameters
-    ----------
-    f : callable
-        The user's function, whose own names for NumPy functions are looked through.
-    keep : bool
-        Whether the recorded equations outlive the call; constants are then always copied.
-    """
-    outer = current()
-    if outer is not None:
-        yield outer, True
-        return
-    recorder = Recorder(keep=keep)
-    try:
-        with recording(recorder), swapped(f):
-            yield recorder, False
-    except ValueError as error:
-        cause = error.__cause__ or error.__context__
-        if isinstance(cause, TraceError):
-            raise cause from None  # NumPy had wrapped our refusal
-        if recorder.locked and "read-only" in str(error):
-            raise _constant_changed(error) from error
-        raise
-    finally:
-        recorder.close()
-        recorder.unlock()
-
-
-def _constant_changed(error: ValueError) -> TraceError:
-    traceback = error.__traceback__
-    frame = user_frame(1)
-    while traceback is not None:
-        frame = traceback.tb_frame
-        code, lasti = frame.f_code, traceback.tb_lasti
-        traceback = traceback.tb_next
-    return TraceError(
-        "an array that the derivative needs was changed in place",
-        span=span_of(code, lasti),
-        why="its earlier value is a factor in the chain rule",
-        help="make a new array instead of changing this one: `a = a * 2`, not `a *= 2`",
-    )
 
 
 # -- arguments -----------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from ..program.equation import Var
 from ..program.errors import GradientError, ShapeError
 from ..program.pytree import LEAF, TreeDef, flatten
 from ..program.spans import Span, span_of
-from ..trace import Tracer
-from .call import Selection, TracedCall, check_input, in_space, positions, tracing
+from ..trace import Session, Tracer
+from .call import Selection, TracedCall, check_input, in_space, positions
 
 Function = Callable[..., Any]
 
@@ -53,7 +53,7 @@ def value_and_grad(f: Function, argnums: Selection = 0, has_aux: bool = False) -
 
     @functools.wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        with tracing(f) as (recorder, nested):
+        with Session(f) as (recorder, nested):
             arguments = Arguments(f, argnums, args, kwargs)
             call = TracedCall(recorder, nested, arguments.leaves)
             result = arguments.call(call)
@@ -140,7 +140,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     >>> pull(np.ones(2))
     (array([3., 3.]), np.float64(3.0))
     """
-    with tracing(f, keep=True) as (recorder, nested):
+    with Session(f, keep=True) as (recorder, nested):
         arguments = Arguments(f, tuple(range(len(primals))), primals, {})
         call = TracedCall(recorder, nested, arguments.leaves)
         result = arguments.call(call)
@@ -176,7 +176,7 @@ def jvp(
     >>> jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
-    with tracing(f) as (recorder, nested):
+    with Session(f) as (recorder, nested):
         arguments = Arguments(f, tuple(range(len(primals))), tuple(primals), {})
         directions = arguments.tangents(tangents)
         call = TracedCall(recorder, nested, arguments.leaves)
@@ -214,7 +214,7 @@ def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
     >>> push(1.0), push(10.0)
     (np.float64(6.0), np.float64(60.0))
     """
-    with tracing(f, keep=True) as (recorder, nested):
+    with Session(f, keep=True) as (recorder, nested):
         arguments = Arguments(f, tuple(range(len(primals))), primals, {})
         call = TracedCall(recorder, nested, arguments.leaves)
         call.finish(arguments.call(call))

@@ -1,0 +1,74 @@
+"""One trace from beginning to end, whatever happens in between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..program.errors import TraceError
+from ..program.spans import span_of
+from .recorder import STATE, Recorder
+from .swaps import Taken, swap_in, swap_out
+
+
+class Session:
+    """The context in which a user's function runs to be traced.
+
+    Inside another trace it gives that one's recorder. Else it makes a new one and puts the
+    stand-ins for NumPy's functions in place until the recorder ends, at the latest on leaving.
+
+    Parameters
+    ----------
+    f : callable
+        The user's function, whose own names for NumPy functions are looked through.
+    keep : bool
+        Whether the recorded equations outlive the call; constants are then always copied.
+    full_origins : bool
+        Whether equations note the whole chain of user frames.
+    """
+
+    __slots__ = ("f", "nested", "recorder", "taken")
+
+    def __init__(self, f: Any, keep: bool = False, full_origins: bool = False) -> None:
+        self.f = f
+        outer = STATE.recorder
+        self.nested = outer is not None
+        self.recorder = Recorder(full_origins, keep) if outer is None else outer
+        self.taken: Taken = []
+
+    def __enter__(self) -> tuple[Recorder, bool]:
+        if not self.nested:
+            self.taken = swap_in(self.f)
+            self.recorder.on_end = self._end
+            STATE.recorder = self.recorder
+        return self.recorder, self.nested
+
+    def _end(self) -> None:
+        STATE.recorder = None
+        swap_out(self.taken)
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if self.nested:
+            return
+        recorder = self.recorder
+        recorder.end()
+        locked = recorder.locked
+        recorder.unlock()
+        if isinstance(error, ValueError):
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, TraceError):
+                raise cause from None  # NumPy had wrapped our refusal
+            if locked and "read-only" in str(error):
+                raise _constant_changed(error) from error
+
+
+def _constant_changed(error: ValueError) -> TraceError:
+    traceback = error.__traceback__
+    assert traceback is not None
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return TraceError(
+        "an array that the derivative needs was changed in place",
+        span=span_of(traceback.tb_frame.f_code, traceback.tb_lasti),
+        why="its earlier value is a factor in the chain rule",
+        help="make a new array instead of changing this one: `a = a * 2`, not `a *= 2`",
+    )

@@ -41,11 +41,13 @@ class Recorder:
         Whether the equations outlive the call, so that every constant must be copied.
     open : bool
         False once the trace is over; a traced value that is used after that has escaped.
+    next_id : int
+        The id that the next variable will get.
     on_end : callable or None
         What to do when the trace ends.
     """
 
-    __slots__ = ("_locked", "_next_id", "equations", "full_origins", "keep", "on_end", "open")
+    __slots__ = ("_locked", "equations", "full_origins", "keep", "next_id", "on_end", "open")
 
     def __init__(self, full_origins: bool = False, keep: bool = False) -> None:
         self.equations: list[Equation] = []
@@ -53,18 +55,13 @@ class Recorder:
         self.full_origins = full_origins
         self.open = True
         self.on_end: Callable[[], None] | None = None
-        self._next_id = 0
+        self.next_id = 0
         self._locked: list[np.ndarray[Any, Any]] = []
-
-    @property
-    def next_id(self) -> int:
-        """The id that the next variable will get."""
-        return self._next_id
 
     def variable(self, value: Any, type: ArrayType | None = None, name: str | None = None) -> Var:
         """Return a new variable."""
-        id = self._next_id
-        self._next_id = id + 1
+        id = self.next_id
+        self.next_id = id + 1
         return Var(id, value, type, name)
 
     def origin(self, depth: int) -> Origin:

@@ -309,7 +309,7 @@ def bind(
         if kind is Tracer:
             if o._recorder is not recorder:
                 refusals.check_alive(o, recorder)
-            o = o._operand()
+            o = o._var if o._cell is None else o._operand()
             if type(o) is Var:
                 traced = True
                 taken.append(o)
@@ -325,20 +325,21 @@ def bind(
         taken.append(o)
         values.append(o)
     assert recorder is not None
+    compute = primitive.impl if impl is None else impl
     if not traced:
-        result = constant(recorder, (impl or primitive.impl)(*values, **params))
+        result = constant(recorder, compute(*values, **params))
         return _as_view(result, primitive, operands, params)
+    type_ = value = None
     if abstract:
         types = [o.type if type(o) is Var else array_type(o) for o in taken]
-        type_, value = primitive.type_rule(*types, **params), None
+        type_ = primitive.type_rule(*types, **params)
     else:
-        type_, value = None, (impl or primitive.impl)(*values, **params)
+        value = compute(*values, **params) if params else compute(*values)
         if not primitive.differentiable:
             return value
     out = recorder.variable(value, type_)
-    origin = recorder.origin(2)
     recorder.equations.append(
-        _equation(Equation, (primitive, tuple(taken), params, (out,), origin))
+        _equation(Equation, (primitive, tuple(taken), params, (out,), recorder.origin(2)))
     )
     result = Tracer(recorder, out)
     return _as_view(result, primitive, operands, params) if primitive.makes_view else result

@@ -192,6 +192,8 @@ def _position(f: Callable[..., Any], wanted: Any, args: Any, kwargs: Any) -> Any
                 help="name one of them in argnums",
             )
         wanted = names.index(wanted)
+    if 0 <= wanted < len(args):
+        return wanted
     index = wanted + len(args) if wanted < 0 else wanted
     if not 0 <= index < len(args):
         if wanted >= 0:

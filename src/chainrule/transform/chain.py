@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from ..maps import Cast, Compose, LinearMap, add, broadcast, push
+from ..maps import Cast, Compose, LinearMap, Masked, add, broadcast, push
 from ..program.equation import Equation, Var
 
 Read = Callable[[Var], Any]
@@ -28,19 +28,20 @@ def local_map(equation: Equation, position: int, y: Any, xs: Sequence[Any]) -> L
     This is the one place where the broadcasting of element-wise operations is composed, and where
     a gradient is kept in the space of its input: its shape and its dtype.
     """
-    primitive = equation.primitive
-    rule = primitive.rule(position)
+    primitive, _, params, _, _ = equation
+    rule = primitive.rule(position) if primitive.variadic else primitive.d[position]
     if rule is None:
         return None
-    map: LinearMap = rule(y, *xs, **equation.params)
+    map: LinearMap = rule(y, *xs, **params) if params else rule(y, *xs)
     x = xs[position]
-    if primitive.elementwise:
-        small = getattr(x, "shape", ())
-        large = getattr(y, "shape", ())
-        if small != large:
-            map = Compose(map, broadcast(small, large))
-    dtype = getattr(x, "dtype", None)
-    if dtype is not None and dtype is not y.dtype and dtype != y.dtype and type(map) is not Cast:
+    if type(x) is float:
+        if primitive.elementwise and (large := getattr(y, "shape", ())):
+            map = Compose(map, broadcast((), large))
+        return map
+    if primitive.elementwise and x.shape != y.shape:
+        map = Compose(map, broadcast(x.shape, y.shape))
+    dtype = x.dtype
+    if dtype is not y.dtype and dtype != y.dtype and type(map) is not Cast:  # noqa: SIM102
         if dtype.kind != "c" or y.dtype.kind == "c":
             map = Compose(map, Cast(dtype, y.dtype))
     return map
@@ -108,19 +109,20 @@ def pull_back(
     """
     cotangents = dict(cotangents)
     for equation in reversed(equations):
-        ct = cotangents.pop(equation.outs[0], None)
+        _, operands, _, outs, _ = equation
+        ct = cotangents.pop(outs[0], None)
         if ct is None:
             continue
-        operands = equation.operands
         xs = [read(o) if type(o) is Var else o for o in operands]
-        y = read(equation.outs[0])
+        y = read(outs[0])
         for position, operand in enumerate(operands):
             if type(operand) is not Var or operand.id < first:
                 continue
             map = local_map(equation, position, y, xs)
             if map is None:
                 continue
-            moved = push(map.transpose(), ct)
+            back = map.transpose()
+            moved = back.apply_masked(ct) if type(ct) is Masked else back.apply(ct)
             if observe is not None:
                 observe(equation, position, map, ct, moved)
             previous = cotangents.get(operand)

@@ -293,7 +293,10 @@ class Arguments:
         trees = []
         start = 0
         for _, treedef, count in self.parts:
-            trees.append(treedef.unflatten(leaves[start : start + count]))
+            if treedef is LEAF:
+                trees.append(leaves[start])
+            else:
+                trees.append(treedef.unflatten(leaves[start : start + count]))
             start += count
         return tuple(trees)
 

@@ -29,7 +29,7 @@ def local_map(equation: Equation, position: int, y: Any, xs: Sequence[Any]) -> L
     a gradient is kept in the space of its input: its shape and its dtype.
     """
     primitive, _, params, _, _ = equation
-    rule = primitive.rule(position) if primitive.variadic else primitive.d[position]
+    rule = primitive.rule(position)
     if rule is None:
         return None
     map: LinearMap = rule(y, *xs, **params) if params else rule(y, *xs)

@@ -12,6 +12,7 @@ from ..primitives.indexing import GETITEM, SETITEM
 from ..program.arraytype import ndim_of, shape_of
 from ..program.primitive import PRIMITIVES, Primitive, Traced
 from . import refusals
+from .recorder import STATE
 from .tracer import Cell, Tracer, as_tracer, bind
 
 
@@ -81,6 +82,8 @@ def _is_traced(value: Any) -> bool:
 
 def _write_constant(self: Tracer, index: tuple[Any, ...], value: Any) -> None:
     cell = self._state()
+    if self._recorder is not STATE.recorder:
+        refusals.outer_assignment(self)
     if cell.view is not None:
         updated = np.array(cell.buffer)
         updated[index] = value
@@ -95,6 +98,8 @@ def _write_constant(self: Tracer, index: tuple[Any, ...], value: Any) -> None:
 
 def store(self: Tracer, new: Any) -> None:
     """Put another value into a cell, and into the array that it is a view of."""
+    if self._recorder is not STATE.recorder:
+        refusals.outer_assignment(self)
     cell = self._state()
     if isinstance(new, Tracer):
         self._var, cell.buffer, cell.shared = new._var, new._state().buffer, new._var is None

@@ -45,11 +45,31 @@ class Recorder:
         The id that the next variable will get.
     on_end : callable or None
         What to do when the trace ends.
+    parent : Recorder or None
+        The enclosing trace, when this one records a part of a program that is to be run on other
+        values later: the body of a loop, a function to be mapped.
+    captured : dict
+        The variables of enclosing traces that this one uses: by the original variable, the
+        parent's variable and our own.
     """
 
-    __slots__ = ("_locked", "equations", "full_origins", "keep", "next_id", "on_end", "open")
+    __slots__ = (
+        "_locked",
+        "captured",
+        "equations",
+        "full_origins",
+        "keep",
+        "next_id",
+        "on_end",
+        "open",
+        "parent",
+    )
 
-    def __init__(self, full_origins: bool = False, keep: bool = False) -> None:
+    def __init__(
+        self, full_origins: bool = False, keep: bool = False, parent: Recorder | None = None
+    ) -> None:
+        self.parent = parent
+        self.captured: dict[Var, tuple[Var, Var]] = {}
         self.equations: list[Equation] = []
         self.keep = keep
         self.full_origins = full_origins
@@ -63,6 +83,24 @@ class Recorder:
         id = self.next_id
         self.next_id = id + 1
         return Var(id, value, type, name)
+
+    def capture(self, var: Var, owner: Recorder) -> Var:
+        """Return our own variable for one of an enclosing trace.
+
+        Raises
+        ------
+        LookupError
+            If ``owner`` doesn't enclose this trace, or is over.
+        """
+        known = self.captured.get(var)
+        if known is not None:
+            return known[1]
+        if self.parent is None or not owner.open:
+            raise LookupError
+        outer = var if owner is self.parent else self.parent.capture(var, owner)
+        inner = self.variable(outer.value, outer.type)
+        self.captured[var] = outer, inner
+        return inner
 
     def origin(self, depth: int) -> Origin:
         """Return where in the user's code the current operation is."""

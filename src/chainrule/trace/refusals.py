@@ -106,6 +106,17 @@ def check_alive(t: Tracer, recorder: Recorder | None) -> NoReturn:
     )
 
 
+def outer_assignment(t: Tracer) -> NoReturn:
+    """Refuse to assign to an array from within a part of the program that is run again."""
+    raise TraceError(
+        f"{name_of(t)} was made outside of this function and is assigned to inside",
+        span=here(),
+        why="the function is recorded once and run many times, so its effects on the outside "
+        "would be lost",
+        help="pass the array in and return the changed one",
+    )
+
+
 def stale_reshape(t: Tracer) -> NoReturn:
     """Refuse a reshaped array whose original was assigned to afterwards."""
     raise TraceError(

@@ -308,7 +308,7 @@ def bind(
         kind = type(o)
         if kind is Tracer:
             if o._recorder is not recorder:
-                refusals.check_alive(o, recorder)
+                o = adopt(o, recorder)
             o = o._var if o._cell is None else o._operand()
             if type(o) is Var:
                 traced = True
@@ -355,6 +355,21 @@ def _as_view(result: Any, primitive: Primitive, operands: Any, params: dict[str,
             buffer = None if result._cell is None else result._cell.buffer
             result._cell = Cell(buffer, view)
     return result
+
+
+def adopt(t: Tracer, recorder: Recorder | None) -> Tracer:
+    """Return a value of an enclosing trace as one of ``recorder``'s own."""
+    if recorder is None or not t._recorder.open:
+        refusals.check_alive(t, recorder)
+    operand = t._operand()
+    if type(operand) is not Var:
+        cell = Cell(operand)
+        cell.shared = True
+        return Tracer(recorder, None, cell)
+    try:
+        return Tracer(recorder, recorder.capture(operand, t._recorder))
+    except LookupError:
+        refusals.check_alive(t, recorder)
 
 
 def _constant_operand(o: Any, recorder: Recorder | None) -> Any:

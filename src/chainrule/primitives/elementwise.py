@@ -360,7 +360,7 @@ CAST = Primitive(
     "cast",
     _cast,
     type_rule=lambda x, dtype: ArrayType(x.shape, dtype),
-    d=(lambda y, x, dtype: IDENTITY,),
+    d=(lambda y, x, dtype: Cast(np.result_type(x), y.dtype),),
     text="{0}",
     symbol="cast",
 )

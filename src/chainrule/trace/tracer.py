@@ -11,6 +11,8 @@ A cell may also hold a plain array that doesn't depend on any input: a *constant
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,9 +20,11 @@ import numpy as np
 from ..program.arraytype import ArrayType, array_type
 from ..program.equation import Equation, Var
 from ..program.primitive import Primitive, Traced
+from ..program.spans import is_internal
 from . import refusals
 from .recorder import STATE, Recorder
 
+_HERE = os.path.dirname(__file__) + os.sep
 NO_PARAMS: dict[str, Any] = {}
 _equation = tuple.__new__  # a named tuple's own constructor takes twice as long
 
@@ -271,7 +275,7 @@ def copy(t: Tracer) -> Tracer:
 
 def constant(recorder: Recorder, value: Any) -> Any:
     """Wrap an array that depends on no input, so that traced values can be assigned into it."""
-    if isinstance(value, np.ndarray) and value.dtype != object:
+    if type(value) is np.ndarray and value.dtype != object:
         return Tracer(recorder, None, Cell(value))
     return value
 
@@ -334,7 +338,13 @@ def bind(
         types = [o.type if type(o) is Var else array_type(o) for o in taken]
         type_ = primitive.type_rule(*types, **params)
     else:
-        value = compute(*values, **params) if params else compute(*values)
+        try:
+            value = compute(*values, **params) if params else compute(*values)
+        except (ZeroDivisionError, OverflowError):
+            if not _deriving():
+                raise
+            with np.errstate(all="ignore"):
+                value = compute(*map(_in_numpy, values), **params)
         if not primitive.differentiable:
             return value
     out = recorder.variable(value, type_)
@@ -343,6 +353,18 @@ def bind(
     )
     result = Tracer(recorder, out)
     return _as_view(result, primitive, operands, params) if primitive.makes_view else result
+
+
+def _in_numpy(value: Any) -> Any:
+    return np.float64(value) if type(value) is float else value
+
+
+def _deriving() -> bool:
+    """Tell whether a rule computes, in which 1/0 is infinite as in NumPy, or the user's code."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    return is_internal(frame.f_code.co_filename)
 
 
 def _as_view(result: Any, primitive: Primitive, operands: Any, params: dict[str, Any]) -> Any:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..maps import bare
+from ..maps import add, bare
 from ..primitives.elementwise import ALIAS, CAST
 from ..program.arraytype import array_type
 from ..program.equation import Equation, Var
-from ..program.errors import GradientError
 from ..program.pytree import TreeDef, flatten
 from ..trace import Recorder, Tracer
+from ..trace.tracer import copy
 from .chain import Read, pull_back, push_forward, read_value
 
 _copy = np.ndarray.copy  # a trace replaces the method by one that looks for traced values
-
-Selection = int | str | Sequence[int | str]
 
 
 class TracedCall:
@@ -93,18 +90,25 @@ class TracedCall:
         return self.out_tree.unflatten(self.value(o) for o in self.outputs)
 
     def pull(self, cotangents: list[Any], observe: Any = None) -> list[Any]:
-        """Return the cotangents of the inputs for given cotangents of the outputs."""
+        """Return the cotangents of the inputs for given cotangents of the outputs.
+
+        A cotangent is a value, a :class:`Masked` one, or None for a structural zero.
+        """
         seeds: dict[Var, Any] = {}
         for out, ct in zip(self.outputs, cotangents, strict=True):
-            if type(out) is Var:
-                seeds[out] = seeds[out] + ct if out in seeds else ct
+            if type(out) is Var and ct is not None:
+                seeds[out] = add(seeds[out], ct) if out in seeds else ct
         with np.errstate(all="ignore"):
             found = pull_back(self.equations, seeds, self.first, self.read, observe)
         return self._in_space([found.get(v) for v in self.inputs], self.inputs, cotangents)
 
     def push(self, tangents: list[Any]) -> list[Any]:
-        """Return the tangents of the outputs for given tangents of the inputs."""
-        given = dict(zip(self.inputs, tangents, strict=True))
+        """Return the tangents of the outputs for given tangents of the inputs.
+
+        A tangent is a value, a :class:`Masked` one, or None for a structural zero.
+        """
+        pairs = zip(self.inputs, tangents, strict=True)
+        given = {var: tangent for var, tangent in pairs if tangent is not None}
         with np.errstate(all="ignore"):
             found = push_forward(self.equations, given, self.read)
         moved = [found.get(o) if type(o) is Var else None for o in self.outputs]
@@ -112,7 +116,7 @@ class TracedCall:
 
     def _in_space(self, given: list[Any], like: Sequence[Any], foreign: list[Any]) -> list[Any]:
         """Return derivatives in the space of what they belong to, each an array of its own."""
-        taken = {id(ct) for ct in foreign}
+        taken = {id(bare(d)) for d in foreign}
         return [
             in_space(bare(d), o.value if type(o) is Var else o, o, taken)
             for d, o in zip(given, like, strict=True)
@@ -124,18 +128,17 @@ class TracedCall:
             return tree
         leaves, treedef = flatten(tree)
         outer = self._depends_on_outside()
-        return treedef.unflatten(
-            leaf._value
-            if isinstance(leaf, Tracer)
-            and leaf._value is not None
-            and leaf._operand() not in outer
-            and not self._is_outside(leaf._operand())
-            else leaf
-            for leaf in leaves
-        )
+        return treedef.unflatten(self._plain(leaf, outer) for leaf in leaves)
 
-    def _is_outside(self, operand: Any) -> bool:
-        return type(operand) is Var and operand.id < self.first
+    def _plain(self, leaf: Any, outer: set[Var]) -> Any:
+        if not isinstance(leaf, Tracer):
+            return leaf
+        operand = leaf._operand()
+        if type(operand) is not Var:
+            return operand
+        if operand.value is None or operand.id < self.first or operand in outer:
+            return leaf
+        return operand.value
 
     def _depends_on_outside(self) -> set[Var]:
         dependent: set[Var] = set()
@@ -155,74 +158,15 @@ def in_space(d: Any, value: Any, operand: Any, taken: set[int]) -> Any:
         type_ = operand.type if type(operand) is Var else array_type(operand)
         dtype = type_.dtype if type_.is_differentiable else np.dtype(float)
         if d is None:
-            return np.zeros(type_.shape, dtype)[()]
+            zeros = np.zeros(type_.shape, dtype)
+            return zeros if kind is np.ndarray else zeros[()]
     if isinstance(d, Tracer):
-        return d if d.dtype == dtype else CAST(d, dtype=np.dtype(dtype))
-    if d.dtype != dtype:
+        return copy(d) if d.dtype == dtype else CAST(d, dtype=np.dtype(dtype))
+    if type(d) is float or d.dtype != dtype:
         d = CAST.impl(d, dtype=np.dtype(dtype))
-    if kind is not np.ndarray:
-        return d[()] if type(d) is np.ndarray else d
     if type(d) is not np.ndarray:
-        return np.array(d)
+        return np.array(d) if kind is np.ndarray else d
     if d.base is not None or not d.flags.writeable or id(d) in taken:
         d = _copy(d)
     taken.add(id(d))
-    return d
-
-
-# -- arguments -----------------------------------------------------------------------------------
-
-
-def positions(f: Callable[..., Any], wanted: Selection, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Return ``argnums`` as keys: integers for positional arguments, names for keyword ones."""
-    single = isinstance(wanted, int | str)
-    chosen = (wanted,) if single else tuple(wanted)  # type: ignore[arg-type]
-    return [_position(f, w, args, kwargs) for w in chosen]
-
-
-def _position(f: Callable[..., Any], wanted: Any, args: Any, kwargs: Any) -> Any:
-    if isinstance(wanted, str):
-        if wanted in kwargs:
-            return wanted
-        names = list(inspect.signature(f).parameters)
-        if wanted not in names:
-            raise GradientError(
-                f"{_name(f)} has no argument {wanted!r}",
-                why=f"its arguments are {', '.join(names) or 'none'}",
-                help="name one of them in argnums",
-            )
-        wanted = names.index(wanted)
-    if 0 <= wanted < len(args):
-        return wanted
-    index = wanted + len(args) if wanted < 0 else wanted
-    if not 0 <= index < len(args):
-        if wanted >= 0:
-            names = list(inspect.signature(f).parameters)
-            if wanted < len(names) and names[wanted] in kwargs:
-                return names[wanted]
-        raise GradientError(
-            f"argnums={wanted}, but {_name(f)} was called with {len(args)} positional arguments",
-            help="count from 0, or name the argument: argnums='w'",
-        )
-    return index
-
-
-def _name(f: Callable[..., Any]) -> str:
-    return f"`{getattr(f, '__name__', type(f).__name__)}`"
-
-
-def check_input(leaf: Any, f: Callable[..., Any], which: str) -> None:
-    """Refuse what has no derivative: integers, booleans, strings."""
-    kind = type(leaf)
-    if kind is float or kind is complex:
-        return
-    dtype = getattr(leaf, "dtype", None)
-    if dtype is not None and dtype.kind in "fc":
-        return
-    what = f"an array of {dtype}" if dtype is not None and np.ndim(leaf) else f"{leaf!r}"
-    raise GradientError(
-        f"{_name(f)} cannot be differentiated by {which}: it is {what}",
-        why="a derivative needs a continuous argument, real or complex",
-        help="pass a floating-point number (2.0, not 2) or array (x.astype(float)), or choose "
-        "other arguments with argnums",
-    )
+    return d if kind is np.ndarray or d.ndim else d[()]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
 from ..maps import Cast, Compose, LinearMap, Masked, add, broadcast, push
 from ..program.equation import Equation, Var
 
@@ -20,6 +22,13 @@ Observe = Callable[[Equation, int, LinearMap, Any, Any], None]
 
 read_value: Read = attrgetter("value")
 """Reads the concrete value of a variable."""
+
+
+def _in_numpy(value: Any) -> Any:
+    kind = type(value)
+    if kind is float:
+        return np.float64(value)
+    return np.complex128(value) if kind is complex else value
 
 
 def local_map(equation: Equation, position: int, y: Any, xs: Sequence[Any]) -> LinearMap | None:
@@ -32,8 +41,15 @@ def local_map(equation: Equation, position: int, y: Any, xs: Sequence[Any]) -> L
     rule = primitive.rule(position)
     if rule is None:
         return None
-    map: LinearMap = rule(y, *xs, **params) if params else rule(y, *xs)
     x = xs[position]
+    if type(x) is complex:
+        y, *xs = [_in_numpy(v) for v in (y, *xs)]
+        x = xs[position]
+    try:
+        map: LinearMap = rule(y, *xs, **params) if params else rule(y, *xs)
+    except (ZeroDivisionError, OverflowError):
+        # a derivative is infinite as in NumPy, also where Python's own numbers refuse to be
+        map = rule(*(_in_numpy(v) for v in (y, *xs)), **params)
     if type(x) is float:
         if primitive.elementwise and (large := getattr(y, "shape", ())):
             map = Compose(map, broadcast((), large))

@@ -2,6 +2,7 @@
 
 from .base import Compose, LinearMap, Masked, add, bare, compose, power_iteration, push
 from .diagonal import Cast, Conjugate, Identity, Scale, Select, Zero
+from .fourier import Fourier
 from .layout import (
     Broadcast,
     Cumulative,
@@ -21,6 +22,8 @@ from .layout import (
     split_index,
 )
 from .product import Contract, Left, LeftOuter, Right, RightOuter, Solve, adjoint
+from .recurrence import Recurrence, shifted
+from .sum import Sum, adjoint_of, hermitian_part, skew_from_lower, swap
 
 IDENTITY = Identity()
 scale = Scale
@@ -34,6 +37,7 @@ __all__ = [
     "Conjugate",
     "Contract",
     "Cumulative",
+    "Fourier",
     "Gather",
     "Hole",
     "Identity",
@@ -44,6 +48,7 @@ __all__ = [
     "OverlapAdd",
     "Pad",
     "Permute",
+    "Recurrence",
     "Reduce",
     "Reshape",
     "Right",
@@ -53,18 +58,24 @@ __all__ = [
     "Select",
     "Slice",
     "Solve",
+    "Sum",
     "Windows",
     "Zero",
     "add",
     "adjoint",
+    "adjoint_of",
     "bare",
     "broadcast",
     "compose",
+    "hermitian_part",
     "join_index",
     "power_iteration",
     "push",
     "reduce",
     "scale",
     "select",
+    "shifted",
+    "skew_from_lower",
     "split_index",
+    "swap",
 ]

@@ -1,5 +1,37 @@
 """The operations that a program is made of; importing this room fills their tables."""
 
-from . import contraction, elementwise, indexing, inspection, layout, reductions
+from . import (
+    accumulate,
+    choosing,
+    contraction,
+    decompositions,
+    elementwise,
+    fourier,
+    indexing,
+    inspection,
+    joining,
+    layout,
+    linalg,
+    numerical,
+    reductions,
+    sorting,
+    windows,
+)
 
-__all__ = ["contraction", "elementwise", "indexing", "inspection", "layout", "reductions"]
+__all__ = [
+    "accumulate",
+    "choosing",
+    "contraction",
+    "decompositions",
+    "elementwise",
+    "fourier",
+    "indexing",
+    "inspection",
+    "joining",
+    "layout",
+    "linalg",
+    "numerical",
+    "reductions",
+    "sorting",
+    "windows",
+]

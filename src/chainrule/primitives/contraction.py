@@ -300,7 +300,7 @@ def _multi_dot(arrays: Any) -> Any:
 def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
     if shape_of(v)[0] > shape_of(a)[0]:
         a, v = v, a
-    n, m = shape_of(a)[0], shape_of(v)[0]
+    m = shape_of(v)[0]
     half = (m - 1) // 2
     pad = {"full": (m - 1, m - 1), "same": (m - 1 - half, half), "valid": (0, 0)}
     if mode not in pad:

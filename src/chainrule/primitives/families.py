@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..program.arraytype import ArrayType, shape_of
-from ..program.primitive import FUNCTIONS, Primitive, Rule
+from ..program.errors import UnsupportedError
+from ..program.primitive import FUNCTIONS, Primitive, Rule, Traced
+from ..program.spans import span_of, user_frame
 
 
 def elementwise_type(ufunc: Any) -> Callable[..., ArrayType]:
@@ -90,3 +92,20 @@ def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
             raise ValueError(f"repeated axis in {axis}")
         return axes
     return (int(np.lib.array_utils.normalize_axis_index(int(axis), ndim)),)
+
+
+def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of the real part of numbers of ``dtype``."""
+    return np.empty(0, dtype).real.dtype
+
+
+def known(value: Any, wanted: str) -> Any:
+    """Return the plain value of what may be traced; an error where only its type is known."""
+    return value._known(wanted) if isinstance(value, Traced) else value
+
+
+def unsupported(what: str, why: str, help: str) -> NoReturn:
+    """Refuse a call that has no derivative here, at the user's line."""
+    frame = user_frame(2)
+    span = None if frame is None else span_of(frame.f_code, frame.f_lasti)
+    raise UnsupportedError(f"{what} has no derivative rule here", span=span, why=why, help=help)

@@ -30,7 +30,7 @@ def _result_type(*operands: Any) -> np.dtype[Any]:
 def _sample(operand: Any) -> Any:
     if not isinstance(operand, Traced):
         return operand
-    type_ = operand._type  # type: ignore[attr-defined]
+    type_ = operand._type
     return type_.dtype.type(0).item() if type_.weak else type_.dtype
 
 

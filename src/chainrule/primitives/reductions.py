@@ -158,8 +158,8 @@ def _std(
 
 
 def _norm(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    squares = x * x if x.dtype.kind != "c" else (x * np.conj(x)).real
-    return np.sqrt(np.add.reduce(squares, axis=axis, keepdims=keepdims))
+    squares: Any = x * x if x.dtype.kind != "c" else (x * np.conj(x)).real
+    return np.sqrt(np.sum(squares, axis=axis, keepdims=keepdims))
 
 
 def _norm_rule(y: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> LinearMap:
@@ -191,7 +191,7 @@ NORM = Primitive(
 
 
 def _extreme_rule(y: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> LinearMap:
-    """The result depends on the extreme elements alone; several equal ones share evenly."""
+    """Select the extreme elements; several equal ones share evenly."""
     shape = shape_of(x)
     chosen = np.equal(x, _spread(y, shape, axis))
     count = np.sum(chosen, axis=axis, keepdims=True)
@@ -333,7 +333,12 @@ LOGSUMEXP = Primitive(
 )
 
 
-# -- running sums and products -------------------------------------------------------------------
+def log_sum_exp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Answer ``np.logaddexp.reduce``."""
+    return LOGSUMEXP(a, axis=normalize_axes(axis, ndim_of(a)), keepdims=bool(keepdims))
+
+
+# -- running sums -------------------------------------------------------------------
 
 
 def _cumsum_impl(x: Any, axis: int, reverse: bool = False) -> Any:

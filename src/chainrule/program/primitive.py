@@ -8,7 +8,7 @@ operand to the change of the result.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .arraytype import ArrayType
 
@@ -21,6 +21,9 @@ PRIMITIVES: dict[str, Primitive] = {}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """What answers a NumPy or SciPy function that is called with a traced value."""
 
+BY_NAME: dict[str, Callable[..., Any]] = {}
+"""What answers a ufunc of SciPy, by its name: SciPy is imported by its users only."""
+
 METHODS: dict[str, Callable[..., Any]] = {}
 """What answers a method of ndarray on a traced value."""
 
@@ -32,6 +35,10 @@ class Traced:
     """
 
     __slots__ = ()
+
+    if TYPE_CHECKING:  # it has everything that an ndarray has
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def _bind(self, primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
         raise NotImplementedError

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from ..primitives.accumulate import CUMMAX, CUMMIN, accumulate_extreme
 from ..primitives.indexing import SCATTER_ADD
+from ..primitives.reductions import log_sum_exp
 from ..program.arraytype import ndim_of, shape_of
-from ..program.primitive import FUNCTIONS, Primitive, Traced
+from ..program.primitive import BY_NAME, FUNCTIONS, Primitive, Traced
 from ..program.pytree import tree_map
 from ..program.spans import user_frame
 from . import assignment, refusals
 from .recorder import Recorder, recording
 from .tracer import NO_PARAMS, Tracer, bind, constant
-
-BY_NAME: dict[str, Any] = {}
-"""Answers for the ufuncs of SciPy, by name: SciPy is imported by its users only."""
 
 REDUCTIONS: dict[Any, Any] = {
     np.add: np.sum,
@@ -29,7 +28,15 @@ REDUCTIONS: dict[Any, Any] = {
     np.logical_and: np.all,
     np.logical_or: np.any,
 }
-ACCUMULATIONS: dict[Any, Any] = {np.add: np.cumsum, np.multiply: np.cumprod}
+REDUCED: dict[Any, Any] = {f: FUNCTIONS[g] for f, g in REDUCTIONS.items()} | {
+    np.logaddexp: log_sum_exp
+}
+ACCUMULATED: dict[Any, Any] = {
+    np.add: FUNCTIONS[np.cumsum],
+    np.multiply: FUNCTIONS[np.cumprod],
+    np.maximum: accumulate_extreme(CUMMAX),
+    np.minimum: accumulate_extreme(CUMMIN),
+}
 
 
 def array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -163,20 +170,20 @@ def _reduce(
     keepdims: bool = False,
     **kwargs: Any,
 ) -> Any:
-    function = REDUCTIONS.get(ufunc)
+    function = REDUCED.get(ufunc)
     if function is None:
         refusals.unsupported(f"np.{ufunc.__name__}.reduce")
     if dtype is not None:
         kwargs["dtype"] = dtype
-    result = FUNCTIONS[function](a, axis=axis, keepdims=keepdims, **kwargs)
+    result = function(a, axis=axis, keepdims=keepdims, **kwargs)
     return result if out is None else write_out(out[0] if isinstance(out, tuple) else out, result)
 
 
 def _accumulate(ufunc: Any, a: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-    function = ACCUMULATIONS.get(ufunc)
+    function = ACCUMULATED.get(ufunc)
     if function is None:
         refusals.unsupported(f"np.{ufunc.__name__}.accumulate")
-    result = FUNCTIONS[function](a, axis=axis)
+    result = function(a, axis=axis)
     if dtype is not None:
         result = result.astype(dtype)
     return result if out is None else write_out(out[0] if isinstance(out, tuple) else out, result)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..program.arraytype import ndim_of, shape_of
-from ..program.primitive import FUNCTIONS, Traced
+from ..program.primitive import BY_NAME, FUNCTIONS, Traced
 from ..program.spans import is_internal
 from .recorder import STATE
 from .tracer import Tracer, as_tracer, constant, copy
@@ -133,8 +133,6 @@ def _log(x: Any, base: Any = None) -> Any:
 
 def _by_name(name: str) -> Callable[..., Any]:
     def answer(*args: Any) -> Any:
-        from .protocols import BY_NAME
-
         return BY_NAME[name](*args)
 
     return answer

@@ -15,6 +15,7 @@ from . import (
     numerical,
     reductions,
     sorting,
+    special,
     windows,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "numerical",
     "reductions",
     "sorting",
+    "special",
     "windows",
 ]

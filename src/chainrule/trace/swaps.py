@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from ..primitives.special import SCIPY_FUNCTIONS
 from ..program.arraytype import ndim_of, shape_of
 from ..program.primitive import BY_NAME, FUNCTIONS, Traced
 from ..program.spans import is_internal
@@ -119,7 +120,7 @@ def _full(original: Callable[..., Any], like: bool) -> Callable[..., Any]:
 def _scalar(original: Callable[..., Any], answer: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def stand_in(*args: Any, **kwargs: Any) -> Any:
-        for a in args:
+        for a in (*args, *kwargs.values()) if kwargs else args:
             if type(a) is Tracer or (isinstance(a, list | tuple) and _holds_traced(a)):
                 return answer(*args, **kwargs)
         return original(*args, **kwargs)
@@ -272,6 +273,26 @@ class _Swaps:
         }
         self.users = 0
         self.lock = threading.Lock()
+        self.knows_scipy = False
+
+    def look_for_scipy(self) -> None:
+        """Learn SciPy's functions that ask no protocol, once their user has imported them."""
+        module = sys.modules.get("scipy.special")
+        if self.knows_scipy or module is None:
+            return
+        found = {n: module.__dict__[n] for n in SCIPY_FUNCTIONS if n in module.__dict__}
+        if len(found) < len(SCIPY_FUNCTIONS):
+            return  # the import is still under way
+        with self.lock:
+            if self.knows_scipy:
+                return
+            replacements = {n: _scalar(f, SCIPY_FUNCTIONS[n]) for n, f in found.items()}
+            self.tables.append((module.__dict__, replacements, found))
+            self.by_original |= {id(f): replacements[n] for n, f in found.items()}
+            self.knows_scipy = True
+            _taken_by_code.clear()
+            if self.users:
+                module.__dict__.update(replacements)
 
     def install(self) -> None:
         with self.lock:
@@ -310,6 +331,8 @@ def swap_in(f: Any) -> Taken:
     ``from numpy import zeros`` are replaced as well.
     """
     taken: Taken = []
+    if not _SWAPS.knows_scipy:
+        _SWAPS.look_for_scipy()
     names = _names_taken(f)
     _SWAPS.install()
     for namespace, name in names:

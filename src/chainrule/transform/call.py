@@ -13,7 +13,7 @@ from ..program.arraytype import array_type
 from ..program.equation import Equation, Var
 from ..program.pytree import TreeDef, flatten
 from ..trace import Recorder, Tracer
-from ..trace.tracer import copy
+from ..trace.tracer import adopt, copy
 from .chain import Read, pull_back, push_forward, read_value
 
 _copy = np.ndarray.copy  # a trace replaces the method by one that looks for traced values
@@ -50,7 +50,7 @@ class TracedCall:
         recorder = self.recorder
         if not self.nested:
             return recorder.variable(recorder.constant(leaf) if type(leaf) is np.ndarray else leaf)
-        operand = leaf._operand() if isinstance(leaf, Tracer) else leaf
+        operand = self._operand(leaf)
         if type(operand) is np.ndarray:
             operand = recorder.constant(operand)
         if type(operand) is Var:
@@ -60,10 +60,16 @@ class TracedCall:
         recorder.equations.append(Equation(ALIAS, (operand,), {}, (var,), ()))
         return var
 
+    def _operand(self, leaf: Any) -> Any:
+        """Return what an equation of this trace takes for a value."""
+        if not isinstance(leaf, Tracer):
+            return leaf
+        return (leaf if leaf._recorder is self.recorder else adopt(leaf, self.recorder))._operand()
+
     def finish(self, result: Any) -> None:
         """Note what the function returned."""
         leaves, self.out_tree = flatten(result)
-        self.outputs = [o._operand() if isinstance(o, Tracer) else o for o in leaves]
+        self.outputs = [self._operand(o) for o in leaves]
         self.end = len(self.recorder.equations)
         if not self.nested:
             self.recorder.end()
@@ -141,7 +147,8 @@ class TracedCall:
         return operand.value
 
     def _depends_on_outside(self) -> set[Var]:
-        dependent: set[Var] = set()
+        # what was captured from an enclosing trace is outside, however late it was
+        dependent = {inner for _, inner in self.recorder.captured.values()}
         for equation in self.recorder.equations[self.start :]:
             for o in equation.operands:
                 if type(o) is Var and (o.id < self.first or o in dependent):

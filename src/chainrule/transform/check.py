@@ -163,7 +163,7 @@ def _dtype(value: Any) -> np.dtype[Any]:
 
 def _cast_like(given: list[Any], like: Sequence[Any]) -> list[Any]:
     # differences are taken in double precision, derivatives in the precision of the arguments
-    return [g.astype(_dtype(x)) for g, x in zip(given, like, strict=True)]
+    return [np.asarray(g, _dtype(x))[()] for g, x in zip(given, like, strict=True)]
 
 
 class _Checker:

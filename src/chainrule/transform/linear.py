@@ -131,7 +131,7 @@ def jvp(
 
 def _check_alive(call: TracedCall, what: str) -> None:
     """Refuse a derivative that was made inside a trace that is over."""
-    if call.nested and current() is not call.recorder:
+    if call.nested and (current() is None or not call.recorder.open):
         raise TraceError(
             f"this {what} function was made inside a derivative that is finished",
             why="the values that it needs were traced for that derivative only",
@@ -142,7 +142,8 @@ def _check_alive(call: TracedCall, what: str) -> None:
 def _settled(call: TracedCall, tree: Any, given: list[Any]) -> Any:
     # A traced direction may belong to a transformation that began after this call; what the
     # equations since then depend on says nothing about it.
-    return tree if any(isinstance(d, Tracer) for d in given) else call.settle(tree)
+    later = current() is not call.recorder or any(isinstance(d, Tracer) for d in given)
+    return tree if later else call.settle(tree)
 
 
 def _copied(tree: Any) -> Any:

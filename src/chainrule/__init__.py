@@ -1,5 +1,7 @@
 """Gradients of plain NumPy code: plain, visible and fast."""
 
+from typing import TYPE_CHECKING, Any
+
 from .transform import (
     check_gradients,
     grad,
@@ -13,10 +15,14 @@ from .transform import (
     vjp,
 )
 
+if TYPE_CHECKING:
+    from .explain import explain
+
 __version__ = "0.1.0"
 
 __all__ = [
     "check_gradients",
+    "explain",
     "grad",
     "hessian",
     "hvp",
@@ -27,3 +33,14 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+_LAZY = frozenset({"explain"})
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part that takes longer to load when it is first asked for."""
+    if name in _LAZY:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

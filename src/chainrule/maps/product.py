@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,20 @@ def adjoint(a: Any) -> Any:
     """Return the conjugate transpose of a stack of matrices."""
     swapped = np.swapaxes(a, -1, -2) if a.ndim > 2 else a.T
     return np.conj(swapped) if a.dtype.kind == "c" else swapped
+
+
+def contract(subscripts: str, *operands: Any) -> Any:
+    """Return ``np.einsum``, by matrix products where there is enough to do to pay for a plan.
+
+    NumPy's own loop is quicker for small operands; from about 30,000 products on, a plan that
+    uses BLAS saves more than the ten microseconds that it takes.
+    """
+    sizes: dict[str, int] = {}
+    for labels, operand in zip(subscripts.split("->")[0].split(","), operands, strict=True):
+        for label, size in zip(labels, operand.shape, strict=True):
+            sizes[label] = max(size, sizes.get(label, 1))
+    planned = len(operands) > 2 or (len(operands) == 2 and math.prod(sizes.values()) > 30_000)
+    return np.einsum(subscripts, *operands, optimize=planned)
 
 
 class Left(LinearMap):
@@ -156,7 +171,7 @@ class Contract(LinearMap):
 
     def apply(self, v: Any) -> Any:
         operands = (*self.operands[: self.position], v, *self.operands[self.position :])
-        return np.einsum(self.subscripts, *operands, optimize=len(operands) > 2)
+        return contract(self.subscripts, *operands)
 
     def transpose(self) -> LinearMap:
         operands = tuple(np.conj(o) if o.dtype.kind == "c" else o for o in self.operands)

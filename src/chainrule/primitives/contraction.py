@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..maps import Contract, Gather, Left, LinearMap, Reshape, Right, broadcast, compose, reduce
+from ..maps.product import contract
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Primitive, implements
 
@@ -118,7 +119,7 @@ def _split(subscripts: str) -> tuple[list[str], str]:
 
 
 def _einsum(*operands: Any, subscripts: str) -> Any:
-    return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
+    return contract(subscripts, *operands)
 
 
 def _einsum_rule(y: Any, *operands: Any, position: int, subscripts: str) -> LinearMap:

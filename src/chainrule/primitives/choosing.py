@@ -9,6 +9,7 @@ import numpy as np
 from ..program.arraytype import ndim_of, shape_of
 from ..program.primitive import Traced, implements
 from .families import known, normalize_axes
+from .indexing import pick
 
 # -- picking -------------------------------------------------------------------------------------
 
@@ -22,12 +23,13 @@ def _in_range(indices: Any, n: int, mode: str) -> Any:
 
 
 @implements(np.take, method="take")
-def _take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    """Answer ``np.take``, which NumPy dispatches on ``a`` alone."""
     indices = indices if isinstance(indices, Traced) else np.asarray(indices)
     if axis is None:
         a, axis = np.ravel(a), 0
     axis = normalize_axes(axis, ndim_of(a))[0]
-    return a[(*((slice(None),) * axis), _in_range(indices, shape_of(a)[axis], mode))]
+    return pick(a, (*((slice(None),) * axis), _in_range(indices, shape_of(a)[axis], mode)))
 
 
 def _along_axis(a: Any, indices: Any, axis: int) -> tuple[Any, ...]:
@@ -49,7 +51,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axes(axis, ndim_of(arr))[0]
-    return arr[_along_axis(arr, indices, axis)]
+    return pick(arr, _along_axis(arr, indices, axis))
 
 
 @implements(np.compress)

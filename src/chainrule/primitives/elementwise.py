@@ -15,7 +15,7 @@ import numpy as np
 from ..maps import IDENTITY, Cast, Conjugate, LinearMap, compose, scale, select
 from ..program.arraytype import ArrayType
 from ..program.primitive import FUNCTIONS, METHODS, Primitive, Traced, implements
-from .families import elementwise, piecewise_constant
+from .families import elementwise, is_complex, piecewise_constant
 
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
@@ -78,6 +78,8 @@ def _power_base(y: Any, a: Any, b: Any) -> LinearMap:
 
 def _power_exponent(y: Any, a: Any, b: Any) -> LinearMap:
     # 0**b is the constant 0 for b > 0, so its derivative there is 0 and not 0 * log(0)
+    if isinstance(a, int | float):
+        return scale(y * (math.log(a) if a > 0 else 0.0 if a == 0 else math.nan))
     return scale(y * np.log(np.where(np.equal(a, 0), 1.0, a)))
 
 
@@ -110,11 +112,18 @@ LOG10 = elementwise("log10", np.log10, lambda y, x: scale(1.0 / (LN10 * x)), tex
 LOG1P = elementwise("log1p", np.log1p, lambda y, x: scale(1.0 / (1.0 + x)), text="log1p({0})")
 
 
-def _log_add_exp(ufunc: Any, exp: Any) -> tuple[Any, Any]:
+def log_share(part: Any, total: Any) -> Any:
+    """Return ``part - total``, the logarithm of a share, also where both are infinite.
+
+    Of a total +inf an infinite part has all. Of a total -inf no part has any.
+    """
+    gap = np.where(np.equal(part, total), 0.0, part - total)
+    return np.where(np.equal(total, -np.inf), -np.inf, gap)
+
+
+def _log_add_exp(exp: Any) -> tuple[Any, Any]:
     def share(y: Any, part: Any) -> LinearMap:
-        # where both operands are -inf (or one is +inf), y - part has no meaning: share is 0 or 1
-        gap = np.where(np.equal(part, y), 0.0, part - y)
-        return scale(exp(gap))
+        return scale(exp(log_share(part, y)))
 
     return (lambda y, a, b: share(y, a)), (lambda y, a, b: share(y, b))
 
@@ -122,12 +131,12 @@ def _log_add_exp(ufunc: Any, exp: Any) -> tuple[Any, Any]:
 LOGADDEXP = elementwise(
     "logaddexp",
     np.logaddexp,
-    *_log_add_exp(np.logaddexp, np.exp),
+    *_log_add_exp(np.exp),
     text="logaddexp({0}, {1})",
     symbol="log-sum-exp",
 )
 LOGADDEXP2 = elementwise(
-    "logaddexp2", np.logaddexp2, *_log_add_exp(np.logaddexp2, np.exp2), text="logaddexp2({0}, {1})"
+    "logaddexp2", np.logaddexp2, *_log_add_exp(np.exp2), text="logaddexp2({0}, {1})"
 )
 
 
@@ -188,7 +197,7 @@ HYPOT = elementwise(
 
 
 def _abs(y: Any, x: Any) -> LinearMap:
-    if x.dtype.kind == "c" if hasattr(x, "dtype") else isinstance(x, complex):
+    if is_complex(x):
         origin = np.equal(y, 0)
         direction = np.where(origin, 0.0, x / np.where(origin, 1.0, y))
         return compose(Cast(direction.dtype, y.dtype), scale(np.conj(direction)))
@@ -320,6 +329,7 @@ REAL = Primitive(
     type_rule=_real_type,
     d=(lambda y, x: Cast(x.dtype, y.dtype),),
     text="Re({0})",
+    makes_view=True,
 )
 IMAG = Primitive(
     "imag",
@@ -327,6 +337,7 @@ IMAG = Primitive(
     type_rule=_real_type,
     d=(lambda y, x: compose(Cast(x.dtype, y.dtype), scale(-1j)),),
     text="Im({0})",
+    makes_view=True,
 )
 
 

@@ -99,6 +99,11 @@ def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.empty(0, dtype).real.dtype
 
 
+def is_complex(x: Any) -> bool:
+    """Whether a value, perhaps a Python number, is complex."""
+    return isinstance(x, complex) if not hasattr(x, "dtype") else x.dtype.kind == "c"
+
+
 def known(value: Any, wanted: str) -> Any:
     """Return the plain value of what may be traced; an error where only its type is known."""
     return value._known(wanted) if isinstance(value, Traced) else value

@@ -15,9 +15,10 @@ from ..maps import (
     compose,
     join_index,
     select,
+    split_index,
 )
 from ..program.arraytype import ArrayType, shape_of
-from ..program.primitive import Primitive
+from ..program.primitive import Primitive, Traced
 
 # -- reading -------------------------------------------------------------------------------------
 
@@ -52,6 +53,15 @@ GETITEM = Primitive(
     symbol="index",
     makes_view=True,
 )
+
+
+def pick(x: Any, index: tuple[Any, ...]) -> Any:
+    """Return ``x[index]`` where ``x`` may be a plain array and the index traced."""
+    if isinstance(x, Traced):
+        traced: Any = x
+        return traced[index]
+    parts, spec = split_index(index)
+    return GETITEM(x, *parts, spec=spec)
 
 
 # -- writing -------------------------------------------------------------------------------------

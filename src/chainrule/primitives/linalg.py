@@ -36,7 +36,7 @@ def check_square(a: Any) -> None:
 
 def inexact(a: Any) -> Any:
     """Return an array of floating point, as NumPy's linear algebra computes with."""
-    return a if a.dtype.kind in "fc" else a.astype(float)
+    return a if isinstance(a, float | complex) or a.dtype.kind in "fc" else a.astype(float)
 
 
 # -- linear systems ------------------------------------------------------------------------------

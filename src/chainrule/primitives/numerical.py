@@ -10,7 +10,8 @@ import numpy as np
 from ..maps import LinearMap, scale
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Primitive, Traced, implements
-from .families import known, normalize_axes, unsupported
+from .choosing import take
+from .families import normalize_axes, unsupported
 
 
 def _along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -144,15 +145,16 @@ def _interp(
     xp, fp = (a if isinstance(a, Traced) else np.asarray(a) for a in (xp, fp))
     n = shape_of(xp)[0]
     piece = np.clip(np.searchsorted(xp, x, "right") - 1, 0, max(n - 2, 0))
-    x0, f0 = xp[piece], fp[piece]
+    x0, f0 = take(xp, piece), take(fp, piece)
     after = np.minimum(piece + 1, n - 1)
-    width = xp[after] - x0
+    width = take(xp, after) - x0
     # a point twice among xp is a jump, and a single point has no line at all
     safe = np.where(np.equal(width, 0), 1.0, width)
-    out = f0 + (x - x0) * ((fp[after] - f0) / safe)
+    out = f0 + (x - x0) * ((take(fp, after) - f0) / safe)
     out = np.where(np.less(x, xp[0]), fp[0] if left is None else left, out)
     out = np.where(np.greater(x, xp[-1]), fp[-1] if right is None else right, out)
-    return np.where(np.equal(x, xp[-1]), fp[-1], out)
+    out = np.where(np.equal(x, xp[-1]), fp[-1], out)
+    return out.astype(np.result_type(out.dtype, float))  # as np.interp does
 
 
 @implements(np.polyval)
@@ -168,6 +170,7 @@ def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if ndim_of(x) != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
     n = shape_of(x)[0] if N is None else N
+    x = x.astype(np.promote_types(x.dtype, int))  # as np.vander does
     columns = [np.ones_like(x)]
     for _ in range(n - 1):
         columns.append(columns[-1] * x)
@@ -293,8 +296,7 @@ def _cov(
     rows = _variables(m, rowvar)
     if y is not None:
         rows = np.concatenate([rows, _variables(y, rowvar)], 0)
-    if dtype is not None:
-        rows = rows.astype(dtype)
+    rows = rows.astype(np.result_type(rows.dtype, float) if dtype is None else dtype)
     if ddof is None:
         ddof = 0 if bias else 1
     centred = rows - np.mean(rows, 1, keepdims=True)
@@ -324,9 +326,9 @@ def _nanvar(
 ) -> Any:
     keepdims = bool(kwargs.get("keepdims", False))
     valid = np.logical_not(np.isnan(a))
-    count = np.sum(known(valid, "np.nanvar"), axis, keepdims=keepdims)
     centred = np.where(valid, a - np.nanmean(a, axis, keepdims=True), 0.0)
-    return np.sum(np.abs(centred) ** 2, axis, keepdims=keepdims) / (count - ddof)
+    squares = np.sum(np.abs(centred) ** 2, axis, keepdims=keepdims)
+    return squares / (np.sum(valid, axis, keepdims=keepdims) - ddof).astype(squares.dtype)
 
 
 @implements(np.nanstd)
@@ -335,10 +337,10 @@ def _nanstd(
 ) -> Any:
     keepdims = bool(kwargs.get("keepdims", False))
     valid = np.logical_not(np.isnan(a))
-    count = np.sum(known(valid, "np.nanstd"), axis, keepdims=keepdims)
     centred = np.where(valid, a - np.nanmean(a, axis, keepdims=True), 0.0)
     axes = normalize_axes(axis, ndim_of(a))
-    return np.linalg.vector_norm(centred, axis=axes, keepdims=keepdims) / np.sqrt(count - ddof)
+    norm = np.linalg.vector_norm(centred, axis=axes, keepdims=keepdims)
+    return norm / np.sqrt((np.sum(valid, axis, keepdims=keepdims) - ddof).astype(norm.dtype))
 
 
 @implements(np.nan_to_num)

@@ -9,7 +9,8 @@ import numpy as np
 from ..maps import Cast, Cumulative, LinearMap, compose, reduce, scale, select
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Primitive, Traced, implements
-from .families import normalize_axes
+from .elementwise import log_share
+from .families import is_complex, normalize_axes
 
 Axis = Any
 
@@ -93,7 +94,8 @@ def _mean(
 ) -> Any:
     if where is not True:
         total = np.sum(a, axis, dtype, keepdims=keepdims, where=where)
-        return total / np.sum(np.broadcast_to(where, shape_of(a)), axis, keepdims=keepdims)
+        count = np.sum(np.broadcast_to(where, shape_of(a)), axis, keepdims=keepdims)
+        return total / (count.astype(total.dtype) if total.dtype.kind in "fc" else count)
     if dtype is not None or a.dtype.kind not in "fc":
         a = a.astype(dtype or float)
     return MEAN(a, axis=normalize_axes(axis, ndim_of(a)), keepdims=bool(keepdims))
@@ -158,7 +160,7 @@ def _std(
 
 
 def _norm(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    squares: Any = x * x if x.dtype.kind != "c" else (x * np.conj(x)).real
+    squares = (x * np.conj(x)).real if is_complex(x) else x * x
     return np.sqrt(np.sum(squares, axis=axis, keepdims=keepdims))
 
 
@@ -168,11 +170,10 @@ def _norm_rule(y: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> LinearM
     full = _spread(y, shape, axis)
     origin = np.equal(full, 0)
     direction = np.where(origin, 0.0, x / np.where(origin, 1.0, full))
-    along = scale(np.conj(direction)) if x.dtype.kind == "c" else scale(direction)
-    total = compose(reduce(shape, axis, keepdims), along)
-    if x.dtype.kind == "c":
-        return compose(Cast(x.dtype, y.dtype), total)
-    return total
+    total = reduce(shape, axis, keepdims)
+    if is_complex(x):
+        return compose(Cast(direction.dtype, y.dtype), total, scale(np.conj(direction)))
+    return compose(total, scale(direction))
 
 
 NORM = Primitive(
@@ -319,7 +320,7 @@ def _logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
 def _logsumexp_rule(y: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> LinearMap:
     shape = shape_of(x)
     full = _spread(y, shape, axis)
-    softmax = np.exp(np.where(np.equal(x, full), 0.0, x - full))
+    softmax = np.exp(log_share(x, full))
     return compose(reduce(shape, axis, keepdims), scale(softmax))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..maps import split_index
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import Primitive, Traced, implements
+from .choosing import take
 from .families import known, normalize_axes, unsupported
 from .indexing import SCATTER_ADD
 
@@ -139,34 +140,26 @@ def _quantile(
         np.logical_and(np.less_equal(0, q), np.less_equal(q, 1))
     ):
         raise ValueError("Quantiles must be in the range [0, 1]")
-    place = np.multiply(q, n - 1.0)
-    below, part = _interval(place, method, n)
     ordered = np.sort(lines, 0)
-    low = ordered[below]
-    step = ordered[np.minimum(below + 1, n - 1)] - low
-    part = np.reshape(part, shape_of(q) + (1,) * (ndim_of(ordered) - 1))
-    return _kept(_or_nan(low + step * part, lines), a, axes, keepdims)
-
-
-def _interval(place: Any, method: str, n: int) -> tuple[Any, Any]:
-    """Return the index of the element below a place and how far the place is to the next one."""
+    place = np.multiply(q, n - 1.0)
+    if method in ("lower", "higher", "nearest"):
+        rounded = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}[method](place)
+        return _kept(_or_nan(take(ordered, rounded.astype(INTP), 0), lines), a, axes, keepdims)
     floor = np.floor(place)
-    below = floor.astype(np.intp)
-    part = place - floor
-    if method == "lower":
-        part = np.zeros(shape_of(place))
-    elif method == "higher":
-        part = np.ceil(place) - floor
-    elif method == "midpoint":
-        part = 0.5 * (np.ceil(place) - floor)
-    elif method == "nearest":
-        part = np.rint(place) - floor
-    return below, part
+    part = place - floor if method == "linear" else 0.5 * (np.ceil(place) - floor)
+    if isinstance(q, int | float):
+        part = part.astype(a.dtype)
+    part = np.reshape(part, shape_of(q) + (1,) * (ndim_of(ordered) - 1))
+    below = floor.astype(INTP)
+    low = take(ordered, below, 0)
+    step = take(ordered, np.minimum(below + 1, n - 1), 0) - low
+    return _kept(_or_nan(low + step * part, lines), a, axes, keepdims)
 
 
 @implements(np.percentile)
 def _percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
-    return np.quantile(a, np.true_divide(q, 100.0), *args, **kwargs)
+    fraction = q / 100.0 if isinstance(q, int | float) else np.true_divide(q, 100.0)
+    return np.quantile(a, fraction, *args, **kwargs)
 
 
 # -- searching -----------------------------------------------------------------------------------

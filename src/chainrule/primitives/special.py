@@ -148,15 +148,26 @@ BETAINC = special(
     "betainc",
     _no_rule("betainc", "a"),
     _no_rule("betainc", "b"),
-    lambda y, a, b, x: scale(np.exp(XLOGY(a - 1.0, x) + XLOG1PY(b - 1.0, -x) - BETALN(a, b))),
+    lambda y, a, b, x: scale(_beta_density(a, b, x)),
 )
 
 
 def _gamma_density(a: Any, x: Any) -> Any:
+    a = _as_beside(a, x)
     return np.exp(XLOGY(a - 1.0, x) - x - GAMMALN(a))
 
 
+def _beta_density(a: Any, b: Any, x: Any) -> Any:
+    a, b = _as_beside(a, x), _as_beside(b, x)
+    return np.exp(XLOGY(a - 1.0, x) + XLOG1PY(b - 1.0, -x) - BETALN(a, b))
+
+
 # -- entropies -----------------------------------------------------------------------------------
+
+
+def _as_beside(a: Any, x: Any) -> Any:
+    """Return a Python number as one of the dtype of ``x``, which SciPy would promote else."""
+    return x.dtype.type(a) if isinstance(a, int | float) and hasattr(x, "dtype") else a
 
 
 def _share(x: Any, y: Any) -> Any:
@@ -277,7 +288,12 @@ def polygamma(n: Any, x: Any) -> Any:
                 help="call it once per order",
             )
         return np.reshape(np.stack(parts), orders.shape)
-    return POLYGAMMA(x, n=int(orders))
+    return POLYGAMMA(_double(x), n=int(orders))
+
+
+def _double(x: Any) -> Any:
+    """Return ``x`` in the double precision in which SciPy's Python functions compute."""
+    return x if isinstance(x, float) else x.astype(np.result_type(x.dtype, float))
 
 
 def logsumexp(
@@ -312,6 +328,7 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
 
 def multigammaln(a: Any, d: int) -> Any:
     """Answer :func:`scipy.special.multigammaln`."""
+    a = _double(a)
     total: Any = 0.25 * d * (d - 1) * math.log(math.pi)
     for j in range(d):
         total = total + GAMMALN(a - 0.5 * j)

@@ -1,0 +1,1 @@
+"""The command ``chainrule``: explains a function of yours, and shows a demonstration."""

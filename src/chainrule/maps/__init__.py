@@ -1,13 +1,14 @@
 """The local derivatives: a closed set of linear maps that one can look at."""
 
+from ..program.index import Hole, join_index, split_index
 from .base import Compose, LinearMap, Masked, add, bare, compose, power_iteration, push
 from .diagonal import Cast, Conjugate, Identity, Scale, Select, Zero
 from .fourier import Fourier
+from .joint import Joint
 from .layout import (
     Broadcast,
     Cumulative,
     Gather,
-    Hole,
     OverlapAdd,
     Pad,
     Permute,
@@ -17,9 +18,7 @@ from .layout import (
     Slice,
     Windows,
     broadcast,
-    join_index,
     reduce,
-    split_index,
 )
 from .product import Contract, Left, LeftOuter, Right, RightOuter, Solve, adjoint
 from .recurrence import Recurrence, shifted
@@ -41,6 +40,7 @@ __all__ = [
     "Gather",
     "Hole",
     "Identity",
+    "Joint",
     "Left",
     "LeftOuter",
     "LinearMap",

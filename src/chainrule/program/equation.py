@@ -47,6 +47,11 @@ class Var:
             self._type = array_type(self.value)
         return self._type
 
+    def forget(self) -> None:
+        """Drop the value and keep its type."""
+        self._type = self.type
+        self.value = None
+
     def __repr__(self) -> str:
         return f"Var({self.name or f'%{self.id}'}: {self.type})"
 

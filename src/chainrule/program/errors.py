@@ -12,6 +12,7 @@ from .spans import Span
 __all__ = [
     "ChainruleError",
     "GradientError",
+    "ProgramError",
     "ShapeError",
     "TraceError",
     "UnsupportedError",
@@ -83,6 +84,10 @@ class ShapeError(ChainruleError, ValueError):
 
 class GradientError(ChainruleError, ValueError):
     """A transformation was used on something it is not defined for."""
+
+
+class ProgramError(ChainruleError, ValueError):
+    """A program that is not well formed, or is given what it does not take."""
 
 
 class UnsupportedError(ChainruleError, NotImplementedError):

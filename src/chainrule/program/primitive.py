@@ -75,13 +75,22 @@ class Primitive:
         is seen in the other.
     variadic : bool
         Any number of operands; ``d`` has one rule with a ``position`` keyword.
+    joint : callable, optional
+        For an operation with several results: ``joint(ys, xs, **params)`` gives the one linear map
+        from changes of all operands to changes of all results, on lists, None being no change.
+        ``impl`` and ``type_rule`` then return tuples.
+    batch : callable, optional
+        How the operation is done on a whole batch (see ``primitives.batching``). Element-wise
+        operations need none; others without one are done example by example.
     """
 
     __slots__ = (
+        "batch",
         "d",
         "differentiable",
         "elementwise",
         "impl",
+        "joint",
         "makes_view",
         "name",
         "symbol",
@@ -103,6 +112,8 @@ class Primitive:
         symbol: str = "",
         makes_view: bool = False,
         variadic: bool = False,
+        batch: Callable[..., Any] | None = None,
+        joint: Callable[..., Any] | None = None,
     ) -> None:
         if name in PRIMITIVES:
             raise ValueError(f"a primitive named {name!r} exists already")
@@ -116,6 +127,8 @@ class Primitive:
         self.symbol = symbol or name.replace("_", " ")
         self.makes_view = makes_view
         self.variadic = variadic
+        self.batch = batch
+        self.joint = joint
         PRIMITIVES[name] = self
 
     def __call__(self, *operands: Any, **params: Any) -> Any:

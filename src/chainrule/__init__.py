@@ -4,15 +4,23 @@ from typing import TYPE_CHECKING, Any
 
 from .transform import (
     check_gradients,
+    checkpoint,
+    cond,
+    fori_loop,
     grad,
     hessian,
     hvp,
     jacobian,
     jvp,
     linearize,
+    map,
+    scan,
     stop_gradient,
+    switch,
     value_and_grad,
     vjp,
+    vmap,
+    while_loop,
 )
 
 if TYPE_CHECKING:
@@ -22,16 +30,24 @@ __version__ = "0.1.0"
 
 __all__ = [
     "check_gradients",
+    "checkpoint",
+    "cond",
     "explain",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
     "linearize",
+    "map",
+    "scan",
     "stop_gradient",
+    "switch",
     "value_and_grad",
     "vjp",
+    "vmap",
+    "while_loop",
 ]
 
 _LAZY = frozenset({"explain"})

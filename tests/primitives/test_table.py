@@ -242,5 +242,6 @@ def test_every_primitive_is_in_the_table() -> None:
     for row in ROWS:
         equations = recorded(row, row.args, like(row.f(*row.args), 100))
         seen.update(e.primitive.name for e in equations)
-    smooth = {name for name, p in PRIMITIVES.items() if p.differentiable}
+    # loops and branches have tests of their own: tests/transform/test_control_flow.py
+        smooth = {n for n, p in PRIMITIVES.items() if p.differentiable and p.joint is None}
     assert smooth - seen == set()

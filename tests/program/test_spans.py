@@ -475,7 +475,7 @@ def test_user_frame_passes_over_numpy_and_functools():
 
 
 def test_user_frame_where_all_is_machinery(monkeypatch):
-    monkeypatch.setattr(spans, "_INTERNAL", defaultdict(lambda: True))
+    monkeypatch.setattr(spans, "INTERNAL", defaultdict(lambda: True))
     assert user_frame() is None
 
 

@@ -20,18 +20,16 @@ def chain_of(step: Step, steps: list[Step]) -> str:
     gradient that would make the formula too long to read.
     """
     earlier = {s.symbol: s for s in steps[1:] if s.index < step.index}
-    expr = step.slope or step.expr
-    if expr is None:
+    whole = step.slope or step.expr
+    if whole is None:
         return step.formula
+    while True:
+        longer = replace(whole, lambda e: _formula_of(e, earlier))
+        if longer == whole or size(longer, MAX_NODES) >= MAX_NODES:
+            return chain_text(whole)
+        whole = longer
 
-    def substituted(e: Expr) -> Expr | None:
-        if not (isinstance(e, Symbol) and e.gradient) or e.name not in earlier:
-            return None
-        other = earlier[e.name]
-        inner = other.slope or other.expr
-        if inner is None:
-            return None
-        whole = replace(inner, substituted)
-        return whole if size(whole, MAX_NODES) < MAX_NODES else e
 
-    return chain_text(replace(expr, substituted))
+def _formula_of(expr: Expr, steps: dict[str, Step]) -> Expr | None:
+    step = steps.get(expr.name) if isinstance(expr, Symbol) and expr.gradient else None
+    return None if step is None else step.slope or step.expr

@@ -146,10 +146,17 @@ def _sigmoid(x: Any) -> Any:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
+def _softmax(x: Any, axis: Any) -> Any:
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
     "relu": lambda x: np.maximum(x, 0),
     "softplus": lambda x: np.logaddexp(0, x),
+    "outer": np.multiply.outer,
+    "softmax": _softmax,
     "select": lambda x, mask: np.where(mask, x, 0),
 }
 """What these operations mean that are no primitives."""
@@ -166,8 +173,10 @@ def evaluate(expr: Expr, known: dict[int, Any] | None = None) -> Any:
 
 
 def _evaluate(expr: Expr, known: dict[int, Any]) -> Any:
-    if isinstance(expr, Symbol | Number):
+    if isinstance(expr, Symbol):
         return expr.value
+    if isinstance(expr, Number):  # as a NumPy scalar, which can be indexed and reshaped
+        return np.float64(expr.value) if isinstance(expr.value, int | float) else expr.value
     if isinstance(expr, Product):
         result: Any = expr.coefficient
         for factor, exponent in expr.factors:

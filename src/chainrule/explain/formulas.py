@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from ..program.primitive import PRIMITIVES
 from .collect import Collected, Flow
 from .expression import Apply, Expr, Number, Product, Symbol, Total, evaluate, replace, size
 from .naming import Names, operand_text
+from .notation import formula_text
+from .patterns import known_derivatives
 from .simplify import product, simplify, total
 from .statements import Block
 
@@ -42,6 +45,7 @@ class Formulas:
             for out in equation.outs:
                 self._producers[out] = equation
         self._register_constants()
+        self._keeps_masks = True
         self._counts: dict[int, Symbol] = {}
         self._definitions: dict[str, Symbol] = {}
         self._forward: dict[Var, Expr | None] = {}
@@ -56,9 +60,9 @@ class Formulas:
             if equation is not None:
                 expr = self._guarded(lambda: self._applied(equation, {}, 0))
                 if expr is not None:
-                    expr = self._named(simplify(expr))
+                    expr = simplify(expr)
                 name = self.names.of(var)
-                if name is not None and isinstance(expr, Apply | Product | Total):
+                if name is not None and expr is not None and _is_worth_a_name(expr):
                     self._definitions.setdefault(expr.key, self.symbol(var))
             self._forward[var] = expr
         return self._forward[var]
@@ -90,16 +94,30 @@ class Formulas:
             for u in results
             if self._found.traced.get(u) is not None
         }
-        raw = self._guarded(lambda: self._sum_of(flows, stops))
-        if raw is None:
-            return None
         wanted = sum_of_values(flows)
-        for expr in self._readings(raw):
-            if size(expr, MAX_NODES) < MAX_NODES and agrees(evaluate(expr), wanted):
+        for expr in self._candidates(flows, results, stops):
+            if size(expr, MAX_NODES) < MAX_NODES and reproduces(expr, wanted):
                 return expr
         return None
 
-    def _readings(self, raw: Expr) -> Any:
+    def _candidates(
+        self, flows: list[Flow], results: list[Var], stops: dict[Any, Expr]
+    ) -> Iterator[Expr]:
+        if len(results) == 1:
+            (result,) = results
+            operand = self.symbol(flows[0].operand)
+            definition = self.definition(result)
+            if definition is not None:
+                yield from known_derivatives(
+                    definition, operand, self.symbol(result), self.cotangent(result)
+                )
+        # Masks that came with the cotangent are in its value already, unless 0 · inf needs them.
+        for self._keeps_masks in (False, True):
+            raw = self._guarded(lambda: self._sum_of(flows, stops))
+            if raw is not None:
+                yield from self._readings(raw)
+
+    def _readings(self, raw: Expr) -> Iterator[Expr]:
         short = simplify(raw)
         named = self._named(short)
         if named is not short:
@@ -166,15 +184,15 @@ class Formulas:
 
     def _register_constants(self) -> None:
         """Name the constants where the program takes them in."""
-        for equation in self._found.equations:
-            for i, operand in enumerate(equation.operands):
-                if isinstance(operand, np.ndarray) and operand.ndim:
-                    self.names.constant(operand, equation, i, self._repetition[equation.outs[0]])
+        self.names.register(
+            (operand, equation, i, self._repetition[equation.outs[0]])
+            for equation in self._found.equations
+            for i, operand in enumerate(equation.operands)
+            if isinstance(operand, np.ndarray) and operand.ndim
+        )
 
     def _lifted(self, var: Var) -> Expr:
-        symbol = self.names.known_constant(self._found.lifted[var])
-        assert symbol is not None  # all constants of the program were registered
-        return symbol
+        return self.names.unnamed(self._found.lifted[var])
 
     def _constant(self, value: Any, at: tuple[Equation, int] | None) -> Expr:
         if isinstance(value, np.ndarray) and value.ndim:
@@ -183,7 +201,7 @@ class Formulas:
             return self._number(value, operand_text(*at))
         flow = None if at is None else self._found.sources.get(at[0].outs[0])
         if isinstance(value, np.bool_ | bool):
-            return self._array(np.asarray(value), at)
+            return Number(1) if value else self._array(np.asarray(value), at)
         return self._factor(value, flow)
 
     def _number(self, value: Any, text: str | None) -> Expr:
@@ -220,11 +238,11 @@ class Formulas:
         return self._counts[n]
 
     def _array(self, value: Any, at: tuple[Equation, int] | None) -> Expr:
-        known = self.names.known_constant(value)
+        known = self.names.constant(value)
         if known is not None:
             return known
         if value.base is not None:
-            base = self.names.known_constant(value.base)
+            base = self.names.constant(value.base)
             if base is not None and value.shape == base.shape[::-1] and _is_transposed(value):
                 axes = tuple(reversed(range(value.ndim)))
                 return Apply("transpose", (base,), {"axes": axes}, value.shape)
@@ -233,28 +251,68 @@ class Formulas:
             guess = self._guess(value, flow)
             if guess is not None:
                 return guess
-        equation, position = at if at is not None else (None, 0)
-        return self.names.constant(value, equation, position, 0)
+        if value.dtype.kind == "b" and not self._keeps_masks:
+            return Number(1)
+        return self.names.unnamed(value)
 
     def _guess(self, value: Any, flow: Flow) -> Expr | None:
         """Find what a rule computed from an equation's operands without leaving a record."""
         equation = flow.equation
+        if equation.primitive.name == "setitem" and value.dtype.kind == "b":
+            return self._outside(equation, value)
         args = [self._expand(o, {}, (equation, i), 0) for i, o in enumerate(equation.operands)]
         mine = args[flow.position]
-        result: Expr = self._expand(equation.outs[0], {}, None, 0)
-        for op in ("sign", "logical_not", "floor"):
-            if _equals(op, (mine,), value):
-                return Apply(op, (mine,), shape=value.shape)
+        result = self._expand(equation.outs[0], {}, None, 0)
+        if isinstance(result, Symbol) and not isinstance(mine, Symbol):
+            args.append(mine)
+            mine = result  # max(0, t) > 0 says the same as t > 0, in a name of the program
         others = [a for i, a in enumerate(args) if i != flow.position]
-        for other in others:
-            for op in ("greater", "less", "greater_equal", "less_equal"):
-                if value.dtype.kind == "b" and _equals(op, (mine, other), value):
-                    return Apply(op, (mine, other), shape=value.shape)
-            if _equals("logical_not", (other,), value):
-                return Apply("logical_not", (other,), shape=value.shape)
-        if value.dtype.kind == "b" and _equals("equal", (mine, result), value):
-            return Apply("equal", (mine, result), shape=value.shape)
-        return None
+        if value.dtype.kind != "b":
+            return _first(value, [("sign", (mine,))]) or _tie_share(value, mine, others)
+        pairs = [
+            (op, (mine, other))
+            for other in others
+            for op in ("greater", "less", "greater_equal", "less_equal")
+        ]
+        opposites = [("logical_not", (other,)) for other in others]
+        return _first(value, [*pairs, *opposites, ("equal", (mine, result))])
+
+    def _outside(self, equation: Equation, value: Any) -> Expr:
+        """Return the mask of the elements that an assignment leaves alone."""
+        parts = tuple(
+            self._constant(o, (equation, i)) for i, o in enumerate(equation.operands) if i > 1
+        )
+        nothing = Symbol("", value)
+        place = Apply("getitem", (nothing, *parts), equation.params, value.shape)
+        return Symbol(f"outside {formula_text(place)}", value)
+
+
+def _first(value: Any, candidates: list[tuple[str, tuple[Expr, ...]]]) -> Expr | None:
+    """Return the first operation on formulas that gives just these values."""
+    for op, args in candidates:
+        if _equals(op, args, value):
+            return Apply(op, args, shape=value.shape)
+    return None
+
+
+def _tie_share(value: Any, mine: Expr, others: list[Expr]) -> Expr | None:
+    """Recognise the factor that splits a tie evenly."""
+    for other in others:
+        with np.errstate(invalid="ignore"):
+            tie = np.equal(evaluate(mine), evaluate(other))
+        if np.shape(tie) == value.shape and np.array_equal(value, np.where(tie, 0.5, 1.0)):
+            return Symbol("½ at ties", value, atomic=False)
+    return None
+
+
+_MOVES = frozenset(
+    {"getitem", "reshape", "transpose", "broadcast_to", "cast", "alias", "embed", "scatter_add"}
+)
+
+
+def _is_worth_a_name(expr: Expr) -> bool:
+    """Whether a value is recognised by what it is computed as: a function, not a mere move."""
+    return isinstance(expr, Product | Total) or (isinstance(expr, Apply) and expr.op not in _MOVES)
 
 
 class _TooDeepError(Exception):
@@ -295,6 +353,14 @@ def sum_of_values(flows: list[Flow]) -> Any:
     for flow in flows[1:]:
         result = result + bare(flow.moved)
     return result
+
+
+def reproduces(expr: Expr, wanted: Any) -> bool:
+    """Whether a formula gives the number that was computed."""
+    try:
+        return agrees(evaluate(expr), wanted)
+    except (TypeError, ValueError, IndexError):  # a rewrite that lost a shape
+        return False
 
 
 def agrees(found: Any, wanted: Any) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from ..maps import Hole
 from ..program.equation import Equation, Var
 from ..program.pytree import flatten
 from ..program.spans import argument_texts, result_name
@@ -21,6 +22,9 @@ from .statements import Block
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOSSES = frozenset({"loss", "cost", "error", "objective", "total_loss"})
 MAX_TEXT = 24
+
+Use = tuple[Any, Equation, int, int]
+"""A constant, the equation and the place where it is used, and how often that ran before."""
 
 
 def nth(name: str, n: int) -> str:
@@ -96,34 +100,48 @@ class Names:
 
     # -- constants -------------------------------------------------------------------------------
 
-    def constant(self, value: Any, equation: Equation | None, position: int, n: int) -> Symbol:
-        """Name a constant array: as an argument or variable of the user's, or by its source."""
-        known = self._constants.get(id(value))
-        if known is None:
-            known = self._constants[id(value)] = self._name_constant(value, equation, position, n)
-        return known
+    def register(self, uses: Iterable[Use]) -> None:
+        """Name constant arrays: as arguments or variables of the user's, or by their source.
 
-    def known_constant(self, value: Any) -> Symbol | None:
-        """Return the symbol of a constant that has been named before, or None."""
+        A piece of source that stands for different arrays in turn, as ``x[t]`` in a loop does,
+        is numbered like a variable.
+        """
+        by_text: dict[str, list[tuple[Any, int]]] = {}
+        for value, equation, position, n in uses:
+            name = self._scope_name(value)
+            text = operand_text(equation, position) if name is None else None
+            if name is not None:
+                self._constants[id(value)] = Symbol(name, value)
+            elif text is not None:
+                by_text.setdefault(text, []).append((value, n))
+        for text, values in by_text.items():
+            first = values[0][0]
+            varies = any(not same(first, value) for value, _ in values[1:])
+            for value, n in values:
+                name = text if _is_atom(text) or not varies else f"({text})"
+                if text in self._versioned:
+                    name = nth(name, 0)
+                elif varies:
+                    name = nth(name, n + 1)
+                self._constants[id(value)] = Symbol(name, value, atomic=_is_atom(name))
+
+    def constant(self, value: Any) -> Symbol | None:
+        """Return the symbol of a constant; None if the program has no name for it."""
         return self._constants.get(id(value))
 
-    def _name_constant(self, value: Any, equation: Any, position: int, n: int) -> Symbol:
+    def unnamed(self, value: Any) -> Symbol:
+        """Return a new symbol for an array that the program has no name for."""
+        found = self._constants.get(id(value))
+        if found is None:
+            stem = "mask" if np.asarray(value).dtype.kind == "b" else "c"
+            found = self._constants[id(value)] = Symbol(self._fresh(stem), value)
+        return found
+
+    def _scope_name(self, value: Any) -> str | None:
         for name, candidate in self._scope:
-            if candidate is value or (
-                candidate.shape == value.shape
-                and candidate.dtype == value.dtype
-                and candidate.size > 1
-                and np.array_equal(candidate, value, equal_nan=value.dtype.kind in "fc")
-            ):
-                return Symbol(name, value)
-        text = None if equation is None else operand_text(equation, position)
-        if text is None:
-            return Symbol(self._fresh("c"), value)
-        if text in self._versioned:
-            text = nth(text, 0)
-        elif n:
-            text = nth(text if _is_atom(text) else f"({text})", n + 1)
-        return Symbol(text, value, atomic=_is_atom(text))
+            if candidate.size > 1 and same(candidate, value):
+                return name
+        return None
 
     def _fresh(self, stem: str) -> str:
         n = 1
@@ -135,6 +153,15 @@ class Names:
     def free(self, wanted: str) -> bool:
         """Whether no value of the program goes by a name."""
         return wanted not in self._taken
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arrays are the same one, or equal."""
+    if a is b:
+        return True
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
 
 
 def input_paths(found: Collected) -> list[str]:
@@ -189,16 +216,27 @@ def operand_text(equation: Equation, position: int) -> str | None:
     path = user_path(equation)
     if not path:
         return None
-    # What lies between the user's frame and the operation is an operator or a ufunc; a NumPy
-    # function that is built from several operations has frames of its own operands.
     texts = argument_texts(*path[-1])
-    arity = len(equation.operands)
-    if equation.primitive.name == "where" and len(texts) == 3:
-        arity = 3
-    if len(texts) != arity or position >= len(texts):
+    if equation.primitive.name == "getitem" and position and len(texts) == 2:
+        texts, position = _index_texts(texts[1], equation.params["spec"]), position - 1
+    elif len(texts) != len(equation.operands):
+        return None  # NumPy builds the function from several operations with their own operands
+    if position >= len(texts):
         return None
     text = " ".join(texts[position].split())
     return text if 0 < len(text) <= MAX_TEXT else None
+
+
+def _index_texts(text: str, spec: tuple[Any, ...]) -> list[str]:
+    """Return the sources of the arrays in an index."""
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        return []
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    if len(parts) != len(spec):
+        return []
+    return [ast.unparse(p) for p, s in zip(parts, spec, strict=True) if type(s) is Hole]
 
 
 def _is_atom(text: str) -> bool:

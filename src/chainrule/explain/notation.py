@@ -222,6 +222,10 @@ class Writer:
         joint = "" if self.matmul == " " and right.startswith("[") else self.matmul
         return f"{left}{joint}{right}", TIMES
 
+    def _outer(self, expr: Apply) -> Text:
+        a, b = expr.args
+        return f"{self.at(a, PREFIX)}{self.matmul}{self.at(b, ATOM)}ᵀ", TIMES
+
     def _factor_matrix(self, expr: Expr) -> str:
         if isinstance(expr, Apply):
             if expr.op == "transpose" and _is_matrix_transpose(expr):
@@ -248,6 +252,11 @@ class Writer:
             return f"Σ{axes} {text}", PREFIX
         return f"Σ{axes}({text})", PREFIX
 
+    def _mean(self, expr: Apply) -> Text:
+        (x,) = expr.args
+        axes = self._axes(x, expr.params["axis"])
+        return f"mean{axes or ''}({self.write(x)[0]})", ATOM
+
     def _axes(self, x: Expr, axes: Any) -> str | None:
         """Write the axes of a reduction; None if it does nothing but drop axes of length 1."""
         axes = (axes,) if isinstance(axes, int) else tuple(axes)
@@ -268,6 +277,8 @@ class Writer:
 
     def _select(self, expr: Apply) -> Text:
         x, mask = expr.args
+        if isinstance(mask, Symbol) and mask.name.startswith("outside "):
+            return f"{self.at(x, PREFIX)} {mask.name}", TIMES
         times = self.times or (" ⊙ " if x.shape else " · ")
         return f"{self.at(x, TIMES)}{times}[{self.write(mask)[0]}]", TIMES
 
@@ -285,7 +296,7 @@ class Writer:
 
     def _placed(self, expr: Apply) -> Text:
         word = "added at" if expr.op == "scatter_add" else "at"
-        return f"{self.at(expr.args[0], TIMES)} {word} [{self._index(expr)}]", TIMES
+        return f"{self.at(expr.args[0], JUXTAPOSED)} {word} [{self._index(expr)}]", TIMES
 
     def _function(self, expr: Apply) -> Text:
         inner = ", ".join(self.write(a)[0] for a in expr.args)
@@ -295,9 +306,12 @@ class Writer:
         return self.write(expr.args[0])
 
 
-_FUNCTION_NAMES = {"sigmoid": "σ", "relu": "relu", "softplus": "softplus"}
+_FUNCTION_NAMES = {"sigmoid": "σ", "relu": "relu", "softplus": "softplus", "softmax": "softmax"}
 _WRITERS: dict[str, Callable[[Writer, Apply], Text]] = {
     "matmul": Writer._matmul,
+    "mean": Writer._mean,
+    "outer": Writer._outer,
+    "softmax": Writer._function,
     "transpose": Writer._transpose,
     "sum": Writer._sum,
     "reshape": Writer._reshape,

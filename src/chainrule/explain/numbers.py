@@ -71,6 +71,12 @@ class _Element:
         if expr.op == "matmul" and all(len(a.shape) == 2 for a in expr.args):
             a, b = expr.args
             return self._series([(a, (index[0], k), b, (k, index[1])) for k in range(a.shape[1])])
+        if expr.op == "matmul" and [len(a.shape) for a in expr.args] == [2, 1]:
+            a, b = expr.args
+            return self._series([(a, (index[0], k), b, (k,)) for k in range(a.shape[1])])
+        if expr.op == "outer":
+            a, b = expr.args
+            return self._series([(a, index[:1], b, index[1:])])
         if expr.op == "sum":
             return self._summed(expr, index)
         primitive = PRIMITIVES.get(expr.op)

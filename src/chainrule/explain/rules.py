@@ -13,15 +13,17 @@ from .notation import formula_text
 MAX_LABELS = 3
 Trail = list[tuple[Expr, int]]
 
+# By itself, and as a part of a composition.
 _NAMES = {
-    "sum": "sum → broadcast",
-    "mean": "mean → broadcast",
-    "getitem": "index → scatter",
-    "setitem": "assignment",
-    "select": "mask",
-    "where": "mask",
-    "broadcast_to": "broadcast → sum",
+    "sum": ("sum → broadcast", "sum"),
+    "mean": ("mean → broadcast", "mean"),
+    "getitem": ("index → scatter", "index"),
+    "setitem": ("assignment", "assignment"),
+    "select": ("mask", "mask"),
+    "where": ("mask", "mask"),
+    "broadcast_to": ("broadcast → sum", "broadcast"),
 }
+_SHORT = dict(_NAMES.values())
 _SILENT = frozenset({"reshape", "transpose", "cast", "alias"})
 _SLOPES = {"sigmoid": "σ′", "relu": "relu′", "tanh": "tanh′", "softplus": "softplus′"}
 
@@ -67,13 +69,15 @@ def _trail_text(trail: Trail) -> str:
         return _plain_name(nodes)
     if len(labels) > MAX_LABELS:
         return f"chain of {len(labels)} rules"
+    if len(labels) > 1:
+        labels = [_SHORT.get(label, label.removeprefix("chain × ")) for label in labels]
     return " ∘ ".join(labels)
 
 
 def _plain_name(nodes: Trail) -> str:
     for node, _ in nodes:
         if isinstance(node, Total):
-            return "addition"
+            return "difference" if any(c < 0 for c, _ in node.terms) else "addition"
         if isinstance(node, Apply) and node.op in _SILENT:
             return PRIMITIVES[node.op].symbol
     return "identity"
@@ -90,7 +94,7 @@ def _label(node: Expr, i: int, child: Expr) -> str:
     if node.op == "matmul":
         return "matmul, right" if i else "matmul, left"
     if node.op in _NAMES:
-        return _NAMES[node.op]
+        return _NAMES[node.op][0]
     if _is_unary(node):
         return f"chain × {node.op}"
     return PRIMITIVES[node.op].symbol if node.op in PRIMITIVES else node.op

@@ -52,7 +52,7 @@ def product(*factors: Factor, coefficient: float = 1.0) -> Expr:
     kept = _unstretched([(f, e) for f, e in merged.values() if e != 0])
     if any(isinstance(f, Product | Number) for f, _ in kept):
         return _masked(product(*kept, coefficient=coefficient), masks)
-    kept = _with_sigmoids(kept)
+    kept = _outer(_with_softmax(_with_sigmoids(kept)))
     return _masked(_from_factors(coefficient, kept), masks)
 
 
@@ -67,6 +67,29 @@ def _unstretched(factors: list[Factor]) -> list[Factor]:
             if np.broadcast_shapes(inner.shape, *shapes[:i], *shapes[i + 1 :]) == whole:
                 kept[i], shapes[i] = (inner, exponent), inner.shape
     return kept
+
+
+def _outer(factors: list[Factor]) -> list[Factor]:
+    """Recognise a column times a row: the outer product of two vectors."""
+    for i, (column, exponent) in enumerate(factors):
+        rest = [f for k, f in enumerate(factors) if k != i]
+        inner = _column_of(column)
+        if inner is None or exponent != 1 or not rest:
+            continue
+        row = product(*rest)
+        if len(row.shape) == 1 and row.shape != (1,):
+            shape = inner.shape + row.shape
+            return [(Apply("outer", (inner, row), shape=shape), 1)]
+    return factors
+
+
+def _column_of(expr: Expr) -> Expr | None:
+    """Return v of v[..., None]."""
+    if not isinstance(expr, Apply) or expr.op != "getitem" or len(expr.args) > 1:
+        return None
+    inner = expr.args[0]
+    is_column = expr.params["spec"] in ((Ellipsis, None), (slice(None), None))
+    return inner if is_column and len(inner.shape) == 1 else None
 
 
 def _only_stretches(expr: Apply) -> bool:
@@ -98,6 +121,8 @@ def _masked(expr: Expr, masks: list[Expr]) -> Expr:
 
 def _split(expr: Expr) -> tuple[float, Expr]:
     """Return a formula as a number times the rest."""
+    if isinstance(expr, Number) and isinstance(expr.value, int | float):
+        return float(expr.value), Number(1)
     if isinstance(expr, Product) and expr.coefficient != 1:
         return expr.coefficient, _from_factors(1.0, list(expr.factors))
     return 1.0, expr
@@ -179,6 +204,51 @@ def _exponential_that_completes(factor: Expr) -> tuple[Expr, Expr] | None:
     return None
 
 
+def _with_softmax(factors: list[Factor]) -> list[Factor]:
+    """Recognise eᶻ / Σ eᶻ, shifted or not."""
+    for i, (above, power) in enumerate(factors):
+        if not (isinstance(above, Apply) and above.op == "exp" and power == 1):
+            continue
+        for j, (below, exponent) in enumerate(factors):
+            while isinstance(below, Apply) and below.op in ("reshape", "broadcast_to"):
+                below = below.args[0]
+            if exponent == -1 and isinstance(below, Apply) and below.op == "sum":
+                if below.args[0] == above:
+                    rest = [f for k, f in enumerate(factors) if k not in (i, j)]
+                    axis = tuple(below.params["axis"])
+                    return [*rest, (softmax(above.args[0], axis), 1)]
+    return factors
+
+
+def softmax(z: Expr, axis: tuple[int, ...]) -> Expr:
+    """Return softmax(z); a shift of z that is the same along the axes makes no difference."""
+    if isinstance(z, Total):
+        kept = [(c, t) for c, t in z.terms if any(n != 1 for n in _along(t.shape, z.shape, axis))]
+        z = total(*kept) if kept and len(kept) < len(z.terms) else z
+    return Apply("softmax", (z,), {"axis": axis}, z.shape)
+
+
+def _along(shape: Shape, whole: Shape, axis: tuple[int, ...]) -> list[int]:
+    """Return the lengths along some axes of a shape that broadcasts to another one."""
+    padded = (1,) * (len(whole) - len(shape)) + shape
+    return [padded[a] for a in axis]
+
+
+def _exp(node: Apply) -> Expr:
+    """Return softmax(x) for exp(x − logsumexp(x))."""
+    (z,) = node.args
+    terms = z.terms if isinstance(z, Total) else ()
+    for coefficient, term in terms:
+        inner = term
+        while isinstance(inner, Apply) and inner.op in ("reshape", "broadcast_to"):
+            inner = inner.args[0]
+        if coefficient == -1 and isinstance(inner, Apply) and inner.op == "logsumexp":
+            rest = total(*((c, t) for c, t in terms if t is not term))
+            if rest == inner.args[0]:
+                return softmax(rest, tuple(inner.params["axis"]))
+    return node
+
+
 def sigmoid(z: Expr) -> Expr:
     """Return σ(z)."""
     return Apply("sigmoid", (z,), shape=z.shape)
@@ -214,15 +284,13 @@ def _power(node: Apply) -> Expr:
 def _linear(node: Apply) -> Expr:
     """Take a number out of an operation that is linear in its first operand."""
     first, *rest = node.args
-    if isinstance(first, Number):
-        return node
     coefficient, inner = _split(first)
     return _scaled(coefficient, Apply(node.op, (inner, *rest), node.params, node.shape))
 
 
 def _broadcast(node: Apply) -> Expr:
     (x,) = node.args
-    return x if isinstance(x, Number) or x.shape == node.shape else _linear(node)
+    return x if x.shape == node.shape else _linear(node)
 
 
 def _reshape(node: Apply) -> Expr:
@@ -231,7 +299,7 @@ def _reshape(node: Apply) -> Expr:
         return x
     if isinstance(x, Apply) and x.op == "reshape":
         return _reshape(Apply("reshape", x.args, node.params, node.shape))
-    return x if isinstance(x, Number) else _linear(node)
+    return _linear(node)
 
 
 def _transpose(node: Apply) -> Expr:
@@ -257,8 +325,18 @@ def _matmul(node: Apply) -> Expr:
 def _where(node: Apply) -> Expr:
     mask, a, b = node.args
     if isinstance(b, Number) and b.value == 0:
+        if isinstance(mask, Number) and mask.value == 1:
+            return a
         return product((Apply("select", (a, mask), shape=node.shape), 1))
+    if isinstance(a, Number) and a.value == 0 and isinstance(mask, Apply) and mask.op == "equal":
+        return b  # a guard against inf − inf: both sides are 0 where it acts
     return node
+
+
+def _getitem(node: Apply) -> Expr:
+    x, *parts = node.args
+    only_new_axes = all(p is None or p is Ellipsis for p in node.params["spec"])
+    return x if not parts and not x.shape and only_new_axes else _linear(node)
 
 
 def _maximum(node: Apply) -> Expr:
@@ -296,15 +374,14 @@ _RULES: dict[str, Rule] = {
     "where": _where,
     "maximum": _maximum,
     "log": _log,
+    "exp": _exp,
     "log1p": lambda n: (
         _log(Apply("log", (total((1.0, Number(1)), (1.0, n.args[0])),), {}, n.shape))
         if isinstance(n.args[0], Apply) and n.args[0].op == "exp"
         else n
     ),
     "sum": _linear,
-    "getitem": _linear,
-    "embed": _linear,
-    "scatter_add": _linear,
+    "getitem": _getitem,
     "cumsum": _linear,
 }
 

@@ -140,11 +140,13 @@ class Step:
 
 def build_steps(found: Collected, blocks: list[Block], formulas: Formulas) -> list[Step]:
     """Return the steps in the order of the chain rule."""
+    edges = _edges(found, blocks)
+    for var in sorted({u for e in edges for u in (*e.results, e.operand)}, key=lambda v: v.id):
+        formulas.names.ensure(var)
     for block in blocks:
         for var in block.made:
             if formulas.names.of(var) is not None:
                 formulas.definition(var)
-    edges = _edges(found, blocks)
     steps: list[Step] = []
     for operand in _order(edges, set(found.inputs)):
         mine = [e for e in edges if e.operand is operand]
@@ -276,8 +278,8 @@ def _rule(edges: list[Edge]) -> str:
     rules = list(dict.fromkeys(e.rule for e in edges))
     if len(edges) == 1:
         return rules[0]
-    text = rules[0] if len(rules) == 1 else "several rules"
-    return f"sum of {len(edges)} uses: {text}"
+    text = " + ".join(rules) if len(rules) <= 2 else "several rules"
+    return f"{len(edges)} uses: {text}"
 
 
 def _span(block: Block) -> Span | None:
@@ -308,14 +310,18 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 
 def _masked(edges: list[Edge]) -> float | None:
+    """Return the share of elements that a step's own masks cut off."""
     shares = []
     for edge in edges:
-        for flow in edge.flows:
-            if type(flow.moved) is not Masked:
-                return None
-            mask = np.broadcast_to(flow.moved.mask, np.shape(flow.moved.value))
-            shares.append(1.0 - float(np.mean(mask)) if mask.size else 0.0)
-    return min(shares) if shares else None
+        mine = [
+            f.moved.mask
+            for f in edge.block.flows
+            if type(f.moved) is Masked and type(f.given) is not Masked and np.ndim(f.moved.mask)
+        ]
+        if not mine:
+            return None
+        shares.append(min(1.0 - float(np.mean(mask)) for mask in mine))
+    return min(shares) or None
 
 
 def _note(edges: list[Edge]) -> str:

@@ -105,6 +105,18 @@ class Compose(LinearMap):
     __slots__ = ("inner", "outer")
     kind = "composition"
 
+    @property
+    def structure(self) -> str:  # type: ignore[override]
+        """The structure that both parts guarantee together."""
+        outer, inner = self.outer.structure, self.inner.structure
+        if "zero" in (outer, inner):
+            return "zero"
+        if outer == "identity":
+            return inner
+        if inner == "identity" or outer == inner:
+            return outer if outer != "product" else "dense"
+        return "dense"
+
     def __init__(self, outer: LinearMap, inner: LinearMap) -> None:
         self.outer = outer
         self.inner = inner
@@ -163,6 +175,8 @@ def power_iteration(
     """
     rng = np.random.default_rng(0)
     v = rng.standard_normal(shape).astype(dtype)
+    if v.dtype.kind == "c":
+        v = v + 1j * rng.standard_normal(shape)
     adjoint = map.transpose()
     previous = 0.0
     for _ in range(steps):

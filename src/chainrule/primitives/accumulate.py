@@ -9,6 +9,7 @@ import numpy as np
 from ..maps import Gather, LinearMap, Recurrence, compose, scale, shifted
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import Primitive, implements
+from . import batching
 from .families import normalize_axes
 
 # -- linear recurrences and running products -----------------------------------------------------
@@ -36,6 +37,7 @@ LINEAR_RECURRENCE = Primitive(
     _linear_recurrence,
     type_rule=lambda a, v, axis, reverse: ArrayType(v.shape, np.result_type(a.dtype, v.dtype)),
     d=(_recurrence_factor, lambda y, a, v, axis, reverse: Recurrence(a, axis, reverse)),
+    batch=batching.shifted_axes,
     text="recurrence({1}; {0})",
     symbol="linear recurrence",
 )
@@ -54,6 +56,7 @@ CUMPROD = Primitive(
     lambda x, axis: np.cumprod(x, axis),
     type_rule=lambda x, axis: ArrayType(x.shape, np.cumprod(np.empty(0, x.dtype)).dtype),
     d=(_cumprod_rule,),
+    batch=batching.shifted_axes,
     text="cumprod({0})",
     symbol="running product",
 )
@@ -66,6 +69,42 @@ def _cumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     if axis is None:
         a, axis = np.ravel(a), 0
     return CUMPROD(a, axis=normalize_axes(axis, ndim_of(a))[0])
+
+
+def _from_initial(running: Any, first: float) -> Any:
+    """Return the array API's name for a running reduction: one axis, perhaps a first element."""
+
+    def answer(
+        x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+    ) -> Any:
+        if axis is None:
+            if ndim_of(x) != 1:
+                raise ValueError(
+                    "For arrays which have more than one dimension ``axis`` argument is required."
+                )
+            axis = 0
+        out = running(x, axis, dtype)
+        if not include_initial:
+            return out
+        shape = list(shape_of(out))
+        shape[axis] = 1
+        return np.concatenate([np.full(shape, first, out.dtype), out], axis)
+
+    return answer
+
+
+def _ignoring_nan(running: Any, neutral: float) -> Any:
+    def answer(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+        return running(np.where(np.isnan(a), neutral, a), axis, dtype)
+
+    return answer
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    implements(np.cumulative_sum)(_from_initial(np.cumsum, 0.0))
+    implements(np.cumulative_prod)(_from_initial(np.cumprod, 1.0))
+implements(np.nancumsum)(_ignoring_nan(np.cumsum, 0.0))
+implements(np.nancumprod)(_ignoring_nan(np.cumprod, 1.0))
 
 
 # -- running extremes ----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ..maps import Contract, Gather, Left, LinearMap, Reshape, Right, broadcast,
 from ..maps.product import contract
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Primitive, implements
+from . import batching
 
 # -- matmul --------------------------------------------------------------------------------------
 
@@ -69,6 +70,7 @@ MATMUL = Primitive(
     np.matmul,
     type_rule=_matmul_type,
     d=(_matmul_left, _matmul_right),
+    batch=batching.matmul,
     text="{0} @ {1}",
     symbol="matmul",
 )
@@ -170,6 +172,7 @@ EINSUM = Primitive(
     _einsum,
     type_rule=_einsum_type,
     d=(_einsum_rule,),
+    batch=batching.einsum,
     text="einsum({subscripts}; {all})",
     symbol="contraction",
     variadic=True,

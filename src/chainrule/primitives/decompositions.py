@@ -35,6 +35,7 @@ from ..maps import (
 )
 from ..program.arraytype import ArrayType, shape_of
 from ..program.primitive import Primitive, implements
+from . import batching
 from .elementwise import NEGATED
 from .families import known, real_dtype, unsupported
 from .linalg import check_square, inexact, transposed
@@ -66,6 +67,7 @@ CHOLESKY = Primitive(
     np.linalg.cholesky,
     type_rule=lambda a: a,
     d=(_cholesky_rule,),
+    batch=batching.leading,
     text="cholesky({0})",
     symbol="Cholesky factor",
 )
@@ -105,6 +107,7 @@ QR_Q = Primitive(
     lambda a: np.linalg.qr(a)[0],
     type_rule=lambda a: a,
     d=(_q_rule,),
+    batch=batching.leading,
     text="Q({0})",
     symbol="orthogonal factor",
 )
@@ -113,6 +116,7 @@ QR_R = Primitive(
     lambda a: np.linalg.qr(a)[1],
     type_rule=lambda a: ArrayType((*a.shape[:-2], a.shape[-1], a.shape[-1]), a.dtype),
     d=(_r_rule,),
+    batch=batching.leading,
     text="R({0})",
     symbol="triangular factor",
 )
@@ -169,6 +173,7 @@ EIGENVALUES = Primitive(
     np.linalg.eigvalsh,
     type_rule=lambda a: ArrayType(a.shape[:-1], real_dtype(a.dtype)),
     d=(_eigenvalues_rule,),
+    batch=batching.leading,
     text="λ({0})",
     symbol="eigenvalues",
 )
@@ -177,6 +182,7 @@ EIGENVECTORS = Primitive(
     lambda a: np.linalg.eigh(a)[1],
     type_rule=lambda a: a,
     d=(_eigenvectors_rule,),
+    batch=batching.leading,
     text="V({0})",
     symbol="eigenvectors",
 )
@@ -255,6 +261,7 @@ SVDVALS = Primitive(
     lambda a: np.linalg.svd(a, compute_uv=False),
     type_rule=lambda a: ArrayType((*a.shape[:-2], _k(a)), real_dtype(a.dtype)),
     d=(_svdvals_rule,),
+    batch=batching.leading,
     text="σ({0})",
     symbol="singular values",
 )
@@ -263,6 +270,7 @@ SVD_U = Primitive(
     lambda a: _reduced_svd(a)[0],
     type_rule=lambda a: ArrayType((*a.shape[:-1], _k(a)), a.dtype),
     d=(_u_rule,),
+    batch=batching.leading,
     text="U({0})",
     symbol="left singular vectors",
 )
@@ -271,6 +279,7 @@ SVD_VH = Primitive(
     lambda a: _reduced_svd(a)[2],
     type_rule=lambda a: ArrayType((*a.shape[:-2], _k(a), a.shape[-1]), a.dtype),
     d=(_vh_rule,),
+    batch=batching.leading,
     text="Vᵀ({0})",
     symbol="right singular vectors",
 )
@@ -365,6 +374,7 @@ MATRIX_RANK = Primitive(
     lambda a, tol, hermitian, rtol: np.linalg.matrix_rank(a, tol, hermitian, rtol=rtol),
     type_rule=lambda a, tol, hermitian, rtol: ArrayType(a.shape[:-2], np.dtype(np.intp)),
     differentiable=False,
+    batch=batching.leading,
     text="rank({0})",
 )
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..maps import IDENTITY, Cast, Conjugate, LinearMap, compose, scale, select
 from ..program.arraytype import ArrayType
 from ..program.primitive import FUNCTIONS, METHODS, Primitive, Traced, implements
+from . import batching
 from .families import elementwise, is_complex, piecewise_constant
 
 LN2 = math.log(2.0)
@@ -328,6 +329,7 @@ REAL = Primitive(
     np.real,
     type_rule=_real_type,
     d=(lambda y, x: Cast(x.dtype, y.dtype),),
+    batch=batching.leading,
     text="Re({0})",
     makes_view=True,
 )
@@ -336,6 +338,7 @@ IMAG = Primitive(
     np.imag,
     type_rule=_real_type,
     d=(lambda y, x: compose(Cast(x.dtype, y.dtype), scale(-1j)),),
+    batch=batching.leading,
     text="Im({0})",
     makes_view=True,
 )
@@ -372,6 +375,7 @@ CAST = Primitive(
     _cast,
     type_rule=lambda x, dtype: ArrayType(x.shape, dtype),
     d=(lambda y, x, dtype: Cast(np.result_type(x), y.dtype),),
+    batch=batching.leading,
     text="{0}",
     symbol="cast",
 )
@@ -380,6 +384,7 @@ ALIAS = Primitive(
     lambda x: x,
     type_rule=lambda x: x,
     d=(_identity,),
+    batch=batching.leading,
     text="{0}",
     symbol="identity",
 )
@@ -423,11 +428,33 @@ def _round(a: Any, decimals: int = 0) -> Any:
     return np.rint(a) if decimals == 0 else np.rint(a * factor) / factor
 
 
+FUNCTIONS[np.fix] = lambda x: np.trunc(x)
+FUNCTIONS[np.divmod] = lambda a, b: (np.floor_divide(a, b), np.remainder(a, b))
+FUNCTIONS[np.ldexp] = lambda a, exponent: a * np.exp2(exponent * 1.0)
+
+
+@implements(np.modf)
+def _modf(x: Any) -> tuple[Any, Any]:
+    whole = np.trunc(x)
+    return x - whole, whole
+
+
+@implements(np.isposinf)
+def _isposinf(x: Any) -> Any:
+    return np.logical_and(np.isinf(x), np.greater(x, 0))
+
+
+@implements(np.isneginf)
+def _isneginf(x: Any) -> Any:
+    return np.logical_and(np.isinf(x), np.less(x, 0))
+
+
 STOP = Primitive(
     "stop_gradient",
     lambda x: x,
     type_rule=lambda x: x,
     differentiable=False,
+    batch=batching.leading,
     text="{0}",
     symbol="stop",
 )

@@ -14,6 +14,7 @@ import numpy as np
 from ..maps import Cast, Fourier, LinearMap, Pad, Slice, compose, scale
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import Primitive, implements
+from . import batching
 from .families import normalize_axes, real_dtype
 
 Axes = tuple[int, ...]
@@ -42,6 +43,7 @@ FOURIER = Primitive(
     _fourier,
     type_rule=lambda x, axes, inverse, norm: ArrayType(x.shape, _complex_of(x.dtype)),
     d=(_fourier_rule,),
+    batch=batching.shifted_axes,
     text="fft({0})",
     symbol="Fourier transform",
 )
@@ -67,6 +69,7 @@ REAL_FOURIER = Primitive(
         _half(x.shape, axis, x.shape[axis] // 2 + 1), _complex_of(x.dtype)
     ),
     d=(_real_rule,),
+    batch=batching.shifted_axes,
     text="rfft({0})",
     symbol="Fourier transform",
 )
@@ -91,6 +94,7 @@ INVERSE_REAL_FOURIER = Primitive(
         _half(x.shape, axis, n), real_dtype(_complex_of(x.dtype))
     ),
     d=(_inverse_real_rule,),
+    batch=batching.shifted_axes,
     text="irfft({0})",
     symbol="inverse Fourier transform",
 )

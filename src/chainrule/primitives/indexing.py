@@ -19,6 +19,7 @@ from ..maps import (
 )
 from ..program.arraytype import ArrayType, shape_of
 from ..program.primitive import Primitive, Traced
+from . import batching
 
 # -- reading -------------------------------------------------------------------------------------
 
@@ -49,6 +50,7 @@ GETITEM = Primitive(
     _getitem,
     type_rule=_getitem_type,
     d=(_getitem_rule,),
+    batch=batching.getitem,
     text="{0}[…]",
     symbol="index",
     makes_view=True,
@@ -110,6 +112,7 @@ SETITEM = Primitive(
     _setitem,
     type_rule=lambda x, v, *parts, spec: x,
     d=(_kept, _written),
+    batch=batching.setitem,
     text="{0} with […] = {1}",
     symbol="assignment",
 )
@@ -129,6 +132,7 @@ EMBED = Primitive(
     _embed,
     type_rule=lambda v, shape, index: ArrayType(shape, v.dtype),
     d=(lambda y, v, shape, index: Pad(shape, index),),
+    batch=batching.embed,
     text="{0} in zeros",
     symbol="pad",
 )
@@ -152,6 +156,7 @@ SCATTER_ADD = Primitive(
         lambda y, v, *parts, shape, spec: Gather(shape, join_index(parts, spec)).transpose(),
         None,
     ),
+    batch=batching.scatter_add,
     text="{0} scattered",
     symbol="scatter add",
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..program.arraytype import ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Traced, implements
+from .families import known
 
 FUNCTIONS[np.shape] = shape_of
 FUNCTIONS[np.ndim] = ndim_of
@@ -61,6 +62,41 @@ def _like(
 ) -> Any:
     wanted = shape_of(a) if shape is None else shape
     return a._fresh(make(wanted, a.dtype if dtype is None else dtype))
+
+
+@implements(np.isreal)
+def _isreal(x: Any) -> Any:
+    return np.equal(np.imag(x), 0)
+
+
+@implements(np.iscomplex)
+def _iscomplex(x: Any) -> Any:
+    return np.not_equal(np.imag(x), 0)
+
+
+@implements(np.common_type)
+def _common_type(*arrays: Any) -> Any:
+    return np.common_type(*(np.empty(0, a.dtype) for a in arrays))
+
+
+for _name in ("diag_indices_from", "tril_indices_from", "triu_indices_from"):
+    _function = getattr(np, _name)
+    FUNCTIONS[_function] = lambda a, *args, _f=_function, **kwargs: _f(
+        np.empty(shape_of(a), bool), *args, **kwargs
+    )
+for _printer in (np.array2string, np.array_repr, np.array_str):
+    FUNCTIONS[_printer] = lambda a, *args, _f=_printer, **kwargs: _f(
+        np.asarray(known(a, "printing")), *args, **kwargs
+    )
+
+
+@implements(np.array_equiv)
+def _array_equiv(a: Any, b: Any) -> Any:
+    try:
+        np.broadcast_shapes(shape_of(a), shape_of(b))
+    except ValueError:
+        return False
+    return np.all(np.equal(a, b))
 
 
 @implements(np.array_equal)

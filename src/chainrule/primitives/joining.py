@@ -10,6 +10,7 @@ import numpy as np
 from ..maps import LinearMap, Pad
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import Primitive, Traced, implements
+from . import batching
 from .families import normalize_axes
 from .indexing import EMBED, SETITEM
 
@@ -39,6 +40,7 @@ CONCATENATE = Primitive(
     lambda *parts, axis: np.concatenate(parts, axis=axis),
     type_rule=_concatenate_type,
     d=(_concatenate_rule,),
+    batch=batching.joined,
     text="[{all}]",
     symbol="concatenation",
     variadic=True,
@@ -75,6 +77,7 @@ STACK = Primitive(
     lambda *parts, axis: np.stack(parts, axis=axis),
     type_rule=_stack_type,
     d=(_stack_rule,),
+    batch=batching.joined,
     text="[{all}]",
     symbol="stack",
     variadic=True,
@@ -163,6 +166,26 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 implements(np.vsplit)(lambda ary, sections: np.split(ary, sections, 0))
 implements(np.hsplit)(lambda ary, sections: np.split(ary, sections, 1 if ndim_of(ary) > 1 else 0))
 implements(np.dsplit)(lambda ary, sections: np.split(ary, sections, 2))
+
+
+if hasattr(np, "unstack"):  # NumPy 2.1
+
+    @implements(np.unstack)
+    def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+        return tuple(np.moveaxis(x, axis, 0))
+
+
+@implements(np.apply_along_axis)
+def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    lines = np.moveaxis(arr, axis, -1)
+    outer = shape_of(lines)[:-1]
+    results = [func1d(lines[i], *args, **kwargs) for i in np.ndindex(*outer)]
+    inner = shape_of(results[0])
+    stacked = np.reshape(np.stack(results), outer + inner)
+    # the axes of the results stand where the axis was
+    axis = normalize_axes(axis, ndim_of(arr))[0]
+    order = [*range(axis), *range(len(outer), len(outer) + len(inner)), *range(axis, len(outer))]
+    return np.transpose(stacked, order)
 
 
 # -- turning, repeating, padding -----------------------------------------------------------------

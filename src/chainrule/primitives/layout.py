@@ -15,6 +15,7 @@ from ..maps import (
 )
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import PRIMITIVES, Primitive, implements
+from . import batching
 from .families import normalize_axes
 from .indexing import SETITEM
 
@@ -25,6 +26,7 @@ RESHAPE = Primitive(
     lambda x, shape: np.reshape(x, shape),
     type_rule=lambda x, shape: ArrayType(shape, x.dtype),
     d=(lambda y, x, shape: Reshape(shape_of(x), shape),),
+    batch=batching.of_shape,
     text="reshape({0})",
     symbol="reshape",
     makes_view=True,
@@ -119,6 +121,7 @@ TRANSPOSE = Primitive(
     lambda x, axes: np.transpose(x, axes),
     type_rule=lambda x, axes: ArrayType(tuple(x.shape[a] for a in axes), x.dtype),
     d=(lambda y, x, axes: Permute(axes),),
+    batch=batching.permuted,
     text="{0}ᵀ",
     symbol="transpose",
     makes_view=True,
@@ -192,6 +195,7 @@ BROADCAST_TO = Primitive(
     _broadcast_to,
     type_rule=lambda x, shape: ArrayType(shape, x.dtype),
     d=(lambda y, x, shape: broadcast(shape_of(x), shape),),
+    batch=batching.of_shape,
     text="{0}",
     symbol="broadcast",
     makes_view=True,
@@ -274,10 +278,16 @@ def _astype(a: Any, dtype: Any, *args: Any, copy: bool = True, **kwargs: Any) ->
     return PRIMITIVES["cast"](a, dtype=dtype)
 
 
+@implements(np.astype)
+def _astype_call(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return _astype(x, dtype, copy=copy)
+
+
 _PLAIN_CAST = Primitive(
     "cast_to_integer",
     lambda x, dtype: np.asarray(x).astype(dtype)[()],
     type_rule=lambda x, dtype: ArrayType(x.shape, dtype),
     differentiable=False,
+    batch=batching.leading,
     text="{0}",
 )

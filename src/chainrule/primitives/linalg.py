@@ -12,6 +12,7 @@ import numpy as np
 from ..maps import Cast, Left, LinearMap, Right, Solve, broadcast, compose, reduce, scale
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Primitive, Traced, implements
+from . import batching
 from .contraction import _matmul_left
 from .elementwise import NEGATED
 from .families import normalize_axes, real_dtype, unsupported
@@ -69,6 +70,7 @@ SOLVE = Primitive(
     np.linalg.solve,
     type_rule=_solve_type,
     d=(_solve_matrix, _solve_right_side),
+    batch=batching.solve,
     text="{0}⁻¹ {1}",
     symbol="solve",
 )
@@ -87,6 +89,7 @@ INV = Primitive(
     np.linalg.inv,
     type_rule=lambda a: a,
     d=(lambda y, a: compose(NEGATED, Left(y), Right(y)),),
+    batch=batching.leading,
     text="{0}⁻¹",
     symbol="inverse",
 )
@@ -166,6 +169,7 @@ DET = Primitive(
     np.linalg.det,
     type_rule=_matrix_reduced,
     d=(lambda y, a: _trace_of_product(a.shape, _cofactors(y, a)),),
+    batch=batching.leading,
     text="det({0})",
     symbol="determinant",
 )
@@ -187,6 +191,7 @@ LOG_ABS_DET = Primitive(
     lambda a: np.linalg.slogdet(a)[1],
     type_rule=lambda a: ArrayType(a.shape[:-2], real_dtype(a.dtype)),
     d=(_log_abs_det_rule,),
+    batch=batching.leading,
     text="log|det({0})|",
     symbol="log-determinant",
 )
@@ -195,6 +200,7 @@ SIGN_OF_DET = Primitive(
     lambda a: np.linalg.slogdet(a)[0],
     type_rule=_matrix_reduced,
     differentiable=False,
+    batch=batching.leading,
     text="sign(det({0}))",
 )
 
@@ -212,6 +218,7 @@ PHASE_OF_DET = Primitive(
     lambda a: np.linalg.slogdet(a)[0],
     type_rule=_matrix_reduced,
     d=(_phase_rule,),
+    batch=batching.leading,
     text="phase(det({0}))",
     symbol="phase of the determinant",
 )

@@ -1,4 +1,4 @@
-"""Differences, integrals, interpolation, polynomials and statistics, from simpler operations."""
+"""Differences, integrals, interpolation, grids and statistics, from simpler operations."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..maps import LinearMap, scale
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Primitive, Traced, implements
 from .choosing import take
+from .elementwise import STOP
 from .families import normalize_axes, unsupported
 
 
@@ -128,7 +129,7 @@ def _components(v: Any) -> tuple[Any, Any, Any]:
     return v[..., 0], v[..., 1], v[..., 2] if shape_of(v)[-1] == 3 else 0.0
 
 
-# -- interpolation and polynomials ---------------------------------------------------------------
+# -- interpolation ------------------------------------------------------------------------------
 
 
 @implements(np.interp)
@@ -157,28 +158,6 @@ def _interp(
     return out.astype(np.result_type(out.dtype, float))  # as np.interp does
 
 
-@implements(np.polyval)
-def _polyval(p: Any, x: Any) -> Any:
-    y: Any = 0.0 * x
-    for coefficient in p:
-        y = y * x + coefficient
-    return y
-
-
-@implements(np.vander)
-def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    if ndim_of(x) != 1:
-        raise ValueError("x must be a one-dimensional array or sequence.")
-    n = shape_of(x)[0] if N is None else N
-    x = x.astype(np.promote_types(x.dtype, int))  # as np.vander does
-    columns = [np.ones_like(x)]
-    for _ in range(n - 1):
-        columns.append(columns[-1] * x)
-    if not increasing:
-        columns.reverse()
-    return np.stack(columns[: n or 0], 1) if n else np.zeros((shape_of(x)[0], 0), x.dtype)
-
-
 def _sinc_slope(y: Any, x: Any) -> LinearMap:
     return scale(_sinc_derivative(x))
 
@@ -202,6 +181,25 @@ SINC = Primitive(
     text="sinc({0})",
 )
 FUNCTIONS[np.sinc] = SINC
+
+
+@implements(np.unwrap)
+def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * math.pi) -> Any:
+    """Add multiples of the period, which are constant in ``p``."""
+    plain = STOP(p) if isinstance(p, Traced) else p
+    steps = np.diff(plain, axis=axis)
+    half = 0.5 * period
+    jumps = np.mod(steps + half, period) - half
+    jumps = np.where(np.logical_and(np.equal(jumps, -half), np.greater(steps, 0)), half, jumps)
+    limit = half if discont is None else max(discont, half)
+    turns = np.where(np.less(np.abs(steps), limit), 0.0, jumps - steps)
+    return p + np.cumsum(_zero_first(turns, axis), axis)
+
+
+def _zero_first(x: Any, axis: int) -> Any:
+    widths = [(0, 0)] * ndim_of(x)
+    widths[axis] = (1, 0)
+    return np.pad(x, widths)
 
 
 # -- grids ---------------------------------------------------------------------------------------

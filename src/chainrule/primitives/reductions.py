@@ -9,6 +9,7 @@ import numpy as np
 from ..maps import Cast, Cumulative, LinearMap, compose, reduce, scale, select
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Primitive, Traced, implements
+from . import batching
 from .elementwise import log_share
 from .families import is_complex, normalize_axes
 
@@ -44,6 +45,7 @@ SUM = Primitive(
         _reduced(x.shape, axis, keepdims), np.add.reduce(np.empty(0, x.dtype)).dtype
     ),
     d=(_sum_rule,),
+    batch=batching.shifted_axes,
     text="Σ{axis}({0})",
     symbol="sum",
 )
@@ -83,6 +85,7 @@ MEAN = Primitive(
             scale(1.0 / max(_count(shape_of(x), axis), 1)), reduce(shape_of(x), axis, keepdims)
         ),
     ),
+    batch=batching.shifted_axes,
     text="mean{axis}({0})",
     symbol="mean",
 )
@@ -183,6 +186,7 @@ NORM = Primitive(
         _reduced(x.shape, axis, keepdims), np.empty(0, x.dtype).real.dtype
     ),
     d=(_norm_rule,),
+    batch=batching.shifted_axes,
     text="‖{0}‖",
     symbol="norm",
 )
@@ -207,6 +211,7 @@ MAX = Primitive(
     lambda x, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
     type_rule=_reduction_type,
     d=(_extreme_rule,),
+    batch=batching.shifted_axes,
     text="max{axis}({0})",
     symbol="maximum",
 )
@@ -215,6 +220,7 @@ MIN = Primitive(
     lambda x, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
     type_rule=_reduction_type,
     d=(_extreme_rule,),
+    batch=batching.shifted_axes,
     text="min{axis}({0})",
     symbol="minimum",
 )
@@ -287,6 +293,7 @@ PROD = Primitive(
     lambda x, axis, keepdims: np.multiply.reduce(x, axis=axis, keepdims=keepdims),
     type_rule=_reduction_type,
     d=(_prod_rule,),
+    batch=batching.shifted_axes,
     text="Π{axis}({0})",
     symbol="product",
 )
@@ -329,6 +336,7 @@ LOGSUMEXP = Primitive(
     _logsumexp,
     type_rule=_reduction_type,
     d=(_logsumexp_rule,),
+    batch=batching.shifted_axes,
     text="logsumexp{axis}({0})",
     symbol="log-sum-exp",
 )
@@ -353,6 +361,7 @@ CUMSUM = Primitive(
     _cumsum_impl,
     type_rule=lambda x, axis, reverse=False: x,
     d=(lambda y, x, axis, reverse=False: Cumulative(axis, reverse),),
+    batch=batching.shifted_axes,
     text="cumsum({0})",
     symbol="running sum",
 )
@@ -378,6 +387,7 @@ def _declare(name: str, function: Any, dtype: Any) -> None:
             _reduced(x.shape, normalize_axes(axis, x.ndim), keepdims), dtype
         ),
         differentiable=False,
+        batch=batching.shifted_axes,
         text=name + "({0})",
     )
 

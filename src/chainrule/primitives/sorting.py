@@ -9,6 +9,7 @@ import numpy as np
 from ..maps import split_index
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import Primitive, Traced, implements
+from . import batching
 from .choosing import take
 from .families import known, normalize_axes, unsupported
 from .indexing import SCATTER_ADD
@@ -22,6 +23,7 @@ ARGSORT = Primitive(
     lambda x, axis, kind: np.argsort(x, axis, kind),
     type_rule=lambda x, axis, kind: ArrayType(x.shape, INTP),
     differentiable=False,
+    batch=batching.shifted_axes,
     text="argsort({0})",
 )
 ARGPARTITION = Primitive(
@@ -29,6 +31,7 @@ ARGPARTITION = Primitive(
     lambda x, kth, axis: np.argpartition(x, kth, axis),
     type_rule=lambda x, kth, axis: ArrayType(x.shape, INTP),
     differentiable=False,
+    batch=batching.shifted_axes,
     text="argpartition({0})",
 )
 
@@ -184,6 +187,73 @@ def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
     if len(edges) > 1 and edges[0] > edges[-1]:
         return len(edges) - np.searchsorted(edges[::-1], x, "left" if right is False else "right")
     return np.searchsorted(edges, x, "left" if right else "right")
+
+
+def _without_nan(reduction: Any) -> Any:
+    """Return the function that leaves NaN elements out; each line may lose another number."""
+
+    def answer(a: Any, *args: Any, **kwargs: Any) -> Any:
+        axis = kwargs.pop("axis", None)
+        if kwargs.get("keepdims") or (axis is not None and ndim_of(a) > 1):
+            unsupported(
+                f"np.nan{reduction.__name__} along an axis",
+                why="the lines have different numbers of elements that count",
+                help="call it for each line: np.stack([np.nanmedian(row) for row in x])",
+            )
+        flat = np.ravel(a)
+        kept = np.flatnonzero(known(np.logical_not(np.isnan(flat)), "skipping NaN"))
+        return reduction(flat[kept], *args, **kwargs)
+
+    return answer
+
+
+@implements(np.nanmedian)
+def _nanmedian(a: Any, axis: Any = None, out: Any = None, **kwargs: Any) -> Any:
+    return _without_nan(np.median)(a, axis=axis, **kwargs)
+
+
+@implements(np.nanquantile)
+def _nanquantile(a: Any, q: Any, axis: Any = None, **kwargs: Any) -> Any:
+    return _without_nan(np.quantile)(a, q, axis=axis, **kwargs)
+
+
+@implements(np.nanpercentile)
+def _nanpercentile(a: Any, q: Any, axis: Any = None, **kwargs: Any) -> Any:
+    return _without_nan(np.percentile)(a, q, axis=axis, **kwargs)
+
+
+@implements(np.nanargmax)
+def _nanargmax(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return np.argmax(np.where(np.isnan(a), -np.inf, a), axis, keepdims=keepdims)
+
+
+@implements(np.nanargmin)
+def _nanargmin(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return np.argmin(np.where(np.isnan(a), np.inf, a), axis, keepdims=keepdims)
+
+
+@implements(np.lexsort)
+def _lexsort(keys: Any, axis: int = -1) -> Any:
+    return np.lexsort(tuple(np.asarray(known(k, "np.lexsort")) for k in keys), axis)
+
+
+def _counted(function: Any) -> Any:
+    """Return the answer of a histogram: counts of values are constant in the values."""
+
+    def answer(a: Any, *args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(v, Traced) for v in (*args, *kwargs.values())):
+            unsupported(
+                f"np.{function.__name__} with bins or weights that are differentiated",
+                why="counts jump where an element crosses the edge of a bin",
+                help="use np.bincount(bins, weights=w) for sums of weights",
+            )
+        return function(np.asarray(known(a, function.__name__)), *args, **kwargs)
+
+    return answer
+
+
+implements(np.histogram)(_counted(np.histogram))
+implements(np.histogram_bin_edges)(_counted(np.histogram_bin_edges))
 
 
 @implements(np.nonzero, method="nonzero")

@@ -87,6 +87,8 @@ NDTR = special("ndtr", lambda y, x: scale(np.exp(-0.5 * x * x) / SQRT_2PI), text
 LOG_NDTR = special(
     "log_ndtr", lambda y, x: scale(np.exp(-0.5 * x * x - y) / SQRT_2PI), text="log Φ({0})"
 )
+ERFI = special("erfi", lambda y, x: scale((2.0 / SQRT_PI) * np.exp(x * x)))
+NDTRI_EXP = special("ndtri_exp", lambda y, x: scale(SQRT_2PI * np.exp(x + 0.5 * y * y)))
 NDTRI = special("ndtri", lambda y, x: scale(SQRT_2PI * np.exp(0.5 * y * y)), text="Φ⁻¹({0})")
 
 
@@ -162,6 +164,35 @@ def _beta_density(a: Any, b: Any, x: Any) -> Any:
     return np.exp(XLOGY(a - 1.0, x) + XLOG1PY(b - 1.0, -x) - BETALN(a, b))
 
 
+BETAINCC = special(
+    "betaincc",
+    _no_rule("betaincc", "a"),
+    _no_rule("betaincc", "b"),
+    lambda y, a, b, x: scale(-_beta_density(a, b, x)),
+)
+GAMMAINCINV = special(
+    "gammaincinv",
+    _no_rule("gammaincinv", "a"),
+    lambda y, a, p: scale(1.0 / _gamma_density(a, y)),
+)
+BETAINCINV = special(
+    "betaincinv",
+    _no_rule("betaincinv", "a"),
+    _no_rule("betaincinv", "b"),
+    lambda y, a, b, p: scale(1.0 / _beta_density(a, b, y)),
+)
+RGAMMA = special("rgamma", lambda y, x: scale(-y * PSI(x)), text="1/Γ({0})")
+
+
+def _student(y: Any, df: Any, t: Any) -> LinearMap:
+    df = _as_beside(df, t)
+    constant = np.exp(GAMMALN(0.5 * (df + 1.0)) - GAMMALN(0.5 * df)) / np.sqrt(math.pi * df)
+    return scale(constant * np.exp(-0.5 * (df + 1.0) * np.log1p(t * t / df)))
+
+
+STDTR = special("stdtr", _no_rule("stdtr", "df"), _student)
+
+
 # -- entropies -----------------------------------------------------------------------------------
 
 
@@ -205,12 +236,15 @@ KL_DIV = special(
 # -- Bessel functions ----------------------------------------------------------------------------
 
 
-def _bessel(name: str, below: float, above: float, scaled: bool = False) -> Primitive:
-    """Declare a Bessel function of any order, from its neighbours: y' = (± y₋ ± y₊) / 2."""
+def _bessel(name: str, below: float, above: float, factor: Any = None) -> Primitive:
+    """Declare a Bessel function of any order, from its neighbours: y' = (± y₋ ± y₊) / 2.
+
+    The scaled ones have a factor besides, whose logarithm has the slope ``factor(x)``.
+    """
 
     def rule(y: Any, order: Any, x: Any) -> LinearMap:
         slope = below * primitive(order - 1.0, x) + above * primitive(order + 1.0, x)
-        return scale(slope - np.sign(x) * y if scaled else slope)
+        return scale(slope if factor is None else slope + factor(x) * y)
 
     primitive = special(name, _no_rule(name, "v"), rule)
     return primitive
@@ -220,7 +254,7 @@ JV = _bessel("jv", 0.5, -0.5)
 YV = _bessel("yv", 0.5, -0.5)
 IV = _bessel("iv", 0.5, 0.5)
 KV = _bessel("kv", -0.5, -0.5)
-IVE = _bessel("ive", 0.5, 0.5, scaled=True)
+IVE = _bessel("ive", 0.5, 0.5, lambda x: -np.sign(x))
 
 J1 = special("j1", lambda y, x: scale(0.5 * (J0(x) - JV(2.0, x))))
 J0: Primitive = special("j0", lambda y, x: scale(-J1(x)))
@@ -232,6 +266,11 @@ K1 = special("k1", lambda y, x: scale(-0.5 * (K0(x) + KV(2.0, x))))
 K0: Primitive = special("k0", lambda y, x: scale(-K1(x)))
 I1E = special("i1e", lambda y, x: scale(0.5 * (I0E(x) + IVE(2.0, x)) - np.sign(x) * y))
 I0E: Primitive = special("i0e", lambda y, x: scale(I1E(x) - np.sign(x) * y))
+
+
+KVE = _bessel("kve", -0.5, -0.5, lambda x: 1.0)
+K1E = special("k1e", lambda y, x: scale(y - 0.5 * (K0E(x) + KVE(2.0, x))))
+K0E: Primitive = special("k0e", lambda y, x: scale(y - K1E(x)))
 
 
 # -- others --------------------------------------------------------------------------------------
@@ -265,7 +304,40 @@ PSEUDO_HUBER = special(
     lambda y, delta, r: scale(r / np.hypot(1.0, r / delta)),
 )
 
+EXPN: Primitive = special("expn", _no_rule("expn", "n"), lambda y, n, x: scale(-EXPN(n - 1.0, x)))
+HYP0F1: Primitive = special(
+    "hyp0f1", _no_rule("hyp0f1", "v"), lambda y, v, z: scale(HYP0F1(v + 1.0, z) / v)
+)
+HYP1F1: Primitive = special(
+    "hyp1f1",
+    _no_rule("hyp1f1", "a"),
+    _no_rule("hyp1f1", "b"),
+    lambda y, a, b, z: scale(a / b * HYP1F1(a + 1.0, b + 1.0, z)),
+)
+HYP2F1: Primitive = special(
+    "hyp2f1",
+    *(_no_rule("hyp2f1", name) for name in "abc"),
+    lambda y, a, b, c, z: scale(a * b / c * HYP2F1(a + 1.0, b + 1.0, c + 1.0, z)),
+)
+
+
+def _box_cox(x: Any, power: Any) -> Any:
+    zero = np.equal(power, 0)
+    safe = np.where(zero, 1.0, power)
+    return np.where(zero, np.log(x), np.expm1(safe * np.log(x)) / safe)
+
+
+def _inverse_box_cox(y: Any, power: Any) -> Any:
+    zero = np.equal(power, 0)
+    safe = np.where(zero, 1.0, power)
+    return np.where(zero, np.exp(y), np.exp(np.log1p(safe * y) / safe))
+
+
 BY_NAME.update(
+    boxcox=_box_cox,
+    boxcox1p=lambda x, power: _box_cox(1.0 + x, power),
+    inv_boxcox=_inverse_box_cox,
+    inv_boxcox1p=lambda y, power: _inverse_box_cox(y, power) - 1.0,
     cbrt=np.cbrt,
     exp2=np.exp2,
     expm1=np.expm1,

@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..maps import Windows
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import Primitive, implements
+from . import batching
 
 # -- windows -------------------------------------------------------------------------------------
 
@@ -32,6 +33,7 @@ WINDOWS = Primitive(
     _windows,
     type_rule=_windows_type,
     d=(lambda y, x, window, axis: Windows(shape_of(x), window, axis),),
+    batch=batching.shifted_axes,
     text="windows({0})",
     symbol="sliding windows",
     makes_view=True,
@@ -74,6 +76,7 @@ OVERLAP_ADD = Primitive(
     _overlap_add,
     type_rule=lambda v, shape, window, axis: ArrayType(shape, v.dtype),
     d=(lambda y, v, shape, window, axis: Windows(shape, window, axis).transpose(),),
+    batch=batching.overlap_add,
     text="overlap-add({0})",
     symbol="overlap add",
 )

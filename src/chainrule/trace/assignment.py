@@ -9,33 +9,56 @@ import numpy as np
 
 from ..maps import join_index, split_index
 from ..primitives.indexing import GETITEM, SETITEM
-from ..program.arraytype import ndim_of, shape_of
+from ..program.arraytype import shape_of
 from ..program.primitive import PRIMITIVES, Primitive, Traced
 from . import refusals
-from .recorder import STATE
-from .tracer import Cell, Tracer, as_tracer, bind
+from .recorder import STATE, copy_in_layout
+from .tracer import Cell, Tracer, as_array, as_tracer, bind
 
 
-def normalize(index: Any) -> tuple[list[Any], tuple[Any, ...]]:
-    """Return an index as its arrays and its static rest; traced constants become arrays."""
+def normalize(index: Any, counted: bool = False) -> tuple[list[Any], tuple[Any, ...]]:
+    """Return an index as its arrays and its static rest; traced constants become arrays.
+
+    With ``counted`` known masks become the integers that they mean, so that the length of what
+    they select is known from the types alone.
+    """
     parts = index if isinstance(index, tuple) else (index,)
     cleaned: list[Any] = []
     for part in parts:
         kind = type(part)
         if kind is int or kind is slice or part is None or part is Ellipsis:
             cleaned.append(_static_slice(part) if kind is slice else part)
-        elif isinstance(part, Traced):
-            cleaned.append(_traced_part(part))
-        elif isinstance(part, np.ndarray):
-            cleaned.append(part if part.ndim or part.dtype == bool else int(part))
-        elif isinstance(part, list):
-            array = as_tracer(part) if part else np.zeros(0, np.intp)
-            cleaned.append(np.asarray(array))
-        elif isinstance(part, np.bool_ | bool):
-            cleaned.append(np.asarray(part))
         else:
-            cleaned.append(part.__index__())  # np.int64 and others; TypeError as in NumPy
+            array = _array_part(part)
+            if counted and type(array) is np.ndarray and array.dtype == bool and array.ndim:
+                cleaned.extend(np.nonzero(array))
+            else:
+                cleaned.append(array)
     return split_index(tuple(cleaned))
+
+
+def _array_part(part: Any) -> Any:
+    """Return an index that is no plain one: as an array, or as an integer."""
+    if isinstance(part, range):
+        part = _asarray(part)
+    if isinstance(part, list | tuple):
+        part = as_tracer(part) if len(part) else _zeros(0, np.intp)
+    if isinstance(part, Traced):
+        return _traced_part(part)
+    if isinstance(part, np.ndarray):
+        return part
+    if isinstance(part, np.bool_ | bool):
+        return _asarray(part)
+    try:
+        return part.__index__()  # np.int64 and others
+    except (AttributeError, TypeError):
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or "
+            f"boolean arrays are valid indices, not {type(part).__name__}"
+        ) from None
+
+
+_asarray, _zeros, _copy = np.asarray, np.zeros, np.copy  # a trace replaces them
 
 
 def _static_slice(s: slice) -> slice:
@@ -44,19 +67,21 @@ def _static_slice(s: slice) -> slice:
 
 
 def _traced_part(part: Any) -> Any:
-    value = part._value
     if part.dtype.kind not in "iub":
         raise IndexError("arrays used as indices must be of integer (or boolean) type")
+    if part._is_constant:
+        return part._operand()
+    value = part._value
     if value is None:
         return part
-    return int(value) if ndim_of(value) == 0 and part.dtype.kind != "b" else np.asarray(value)
+    return value if isinstance(value, np.ndarray) or part.dtype.kind == "b" else int(value)
 
 
 def getitem(self: Tracer, index: Any) -> Any:
     """``t[index]``."""
     if type(index) is int and self.ndim:
         return bind(GETITEM, (self,), {"spec": (index,)})
-    parts, spec = normalize(index)
+    parts, spec = normalize(index, counted=self._value is None)
     return bind(GETITEM, (self, *parts), {"spec": spec})
 
 
@@ -71,7 +96,8 @@ def setitem(self: Tracer, index: Any, value: Any) -> None:
         if given.kind in "fc" and (dtype.kind not in "fc" or (given.kind == "c" != dtype.kind)):
             refusals.lossy_assignment(self, dtype, given)
     if self._is_constant and not _is_traced(value):
-        _write_constant(self, join_index(parts, spec), np.asarray(value))
+        plain = value._plain_array() if isinstance(value, Tracer) else _asarray(value)
+        _write_constant(self, join_index(parts, spec), plain)
         return
     store(self, bind(SETITEM, (self, value, *parts), {"spec": spec}))
 
@@ -85,12 +111,12 @@ def _write_constant(self: Tracer, index: tuple[Any, ...], value: Any) -> None:
     if self._recorder is not STATE.recorder:
         refusals.outer_assignment(self)
     if cell.view is not None:
-        updated = np.array(cell.buffer)
+        updated = _copy(cell.buffer)
         updated[index] = value
         store(self, Tracer(self._recorder, None, Cell(updated)))
         return
     if cell.shared:  # an equation, a view or plain code has seen the buffer: leave theirs alone
-        cell.buffer = np.array(cell.buffer)
+        cell.buffer = _copy(cell.buffer)
         cell.shared = False
     cell.buffer[index] = value
     cell.version += 1
@@ -101,18 +127,41 @@ def store(self: Tracer, new: Any) -> None:
     if self._recorder is not STATE.recorder:
         refusals.outer_assignment(self)
     cell = self._state()
+    view = cell.view
+    before = cell.buffer if self._var is None else self._var.value
+    if view is None:
+        new = _laid_out_like(before, new)
     if isinstance(new, Tracer):
         self._var, cell.buffer, cell.shared = new._var, new._state().buffer, new._var is None
     else:
-        self._var, cell.buffer, cell.shared = None, np.asarray(new), True
+        self._var, cell.buffer, cell.shared = None, _asarray(new), True
     cell.version += 1
-    view = cell.view
     if view is None:
         return
+    if not view.certain:
+        refusals.write_to_view(self, "a reshape of another array")
     base = view.base
     held = Tracer(self._recorder, self._var, Cell(cell.buffer))
     store(base, _written_back(base, view.primitive, view.parts, view.params, held))
-    view.version = base._state().version
+    after = cell.buffer if self._var is None else self._var.value
+    # with another layout in memory it is taken from the base anew, at the next use
+    view.version = base._state().version if _same_layout(before, after) else -1
+
+
+def _same_layout(a: Any, b: Any) -> bool:
+    return not isinstance(a, np.ndarray) or a.ndim < 2 or a.strides == getattr(b, "strides", None)
+
+
+def _laid_out_like(before: Any, new: Any) -> Any:
+    """Return a new value in the memory layout of the array whose elements it replaces.
+
+    Whether a later reshape is a view or a copy depends on it.
+    """
+    value = new._value if isinstance(new, Tracer) else new
+    if _same_layout(before, value) or value is None or value.shape != before.shape:
+        return new
+
+    return bind(PRIMITIVES["alias"], (new,), impl=lambda v: copy_in_layout(v, before))
 
 
 def _written_back(
@@ -125,9 +174,11 @@ def _written_back(
         inverse = tuple(int(i) for i in np.argsort(params["axes"]))
         return bind(primitive, (new,), {"axes": inverse})
     if primitive.name == "reshape":
-        value = base._value
-        if base._state().view is None and value is not None and value.flags.c_contiguous:
-            return bind(primitive, (new,), {"shape": base.shape})
+        return bind(primitive, (new,), {"shape": base.shape})
+    if primitive.name == "real":
+        return new + np.imag(base) * 1j
+    if primitive.name == "imag":
+        return np.real(base) + new * 1j
     refusals.write_to_view(new, f"a {primitive.symbol} of another array")
 
 
@@ -143,9 +194,14 @@ def update(self: Tracer, new: Any) -> Tracer:
         )
     if new.dtype != self.dtype:
         if not np.can_cast(new.dtype, self.dtype, "same_kind"):
-            refusals.lossy_assignment(self, self.dtype, new.dtype)
+            if _is_traced(new):
+                refusals.lossy_assignment(self, self.dtype, new.dtype)
+            raise TypeError(
+                f"Cannot cast ufunc output from {new.dtype!r} to {self.dtype!r} with casting "
+                "rule 'same_kind'"
+            )
         new = PRIMITIVES["cast"](new, dtype=self.dtype)
-    store(self, new)
+    store(self, new if self.shape else as_array(new))
     return self
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..primitives import elementwise as ew
+from ..primitives.families import piecewise_constant
 from ..program.primitive import FUNCTIONS, METHODS, PRIMITIVES, Primitive
-from . import assignment, refusals
+from . import assignment, protocols
 from .tracer import Tracer, bind, copy
 
 # Operands that an operator takes without asking; others get the chance to answer themselves.
@@ -43,6 +45,12 @@ def _in_place(primitive: Primitive) -> Callable[..., Any]:
     return operator
 
 
+def _shift(name: str, impl: Callable[..., Any]) -> Primitive:
+    ufunc = getattr(np, name)
+    sign = "<<" if name == "left_shift" else ">>"
+    return piecewise_constant(name, ufunc, f"{{0}} {sign} {{1}}", impl)
+
+
 def _unary(primitive: Primitive) -> Callable[..., Any]:
     return lambda self: bind(primitive, (self,))
 
@@ -59,6 +67,8 @@ def _install_operators() -> None:
         ("and", PRIMITIVES["bitwise_and"]),
         ("or", PRIMITIVES["bitwise_or"]),
         ("xor", PRIMITIVES["bitwise_xor"]),
+        ("lshift", _shift("left_shift", operator.lshift)),
+        ("rshift", _shift("right_shift", operator.rshift)),
     ):
         forward, backward = _binary(primitive)
         setattr(Tracer, f"__{name}__", forward)
@@ -94,8 +104,8 @@ def _imatmul(self: Tracer, other: Any) -> Any:
 
 
 def _round(self: Tracer, ndigits: int | None = None) -> Any:
-    # without digits Python gives an integer, which is constant in the value
-    return int(np.rint(self._known("int"))) if ndigits is None else np.round(self, ndigits)
+    # the result is constant in the value nearly everywhere
+    return round(self._known("round()"), ndigits)
 
 
 def _divmod(self: Tracer, other: Any) -> Any:
@@ -106,58 +116,27 @@ def _rdivmod(self: Tracer, other: Any) -> Any:
     return other // self, other % self
 
 
-def _ndarray_method(answer: Any) -> Callable[..., Any]:
-    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
-        return answer(self, *args, **kwargs)
-
-    return method
-
-
-def _missing(self: Tracer, name: str) -> Any:
-    if name.startswith("__") or not hasattr(np.ndarray, name):
-        raise AttributeError(f"'ndarray' object has no attribute {name!r}")
-    refusals.unsupported(f"the ndarray attribute .{name}")
-
-
-def _transposed(self: Tracer) -> Any:
-    return FUNCTIONS[np.transpose](self)
-
-
-def _matrix_transposed(self: Tracer) -> Any:
-    return np.swapaxes(self, -1, -2)
-
-
-def _flat(self: Tracer) -> Any:
-    return np.ravel(self)
-
-
-def _set_shape(self: Tracer, shape: Any) -> None:
-    assignment.store(self, np.reshape(self, shape))
+def _contains(self: Tracer, element: Any) -> bool:
+    return bool(np.any(self == element))
 
 
 def install() -> None:
-    """Give :class:`Tracer` its operators, methods and attributes."""
+    """Give :class:`Tracer` its operators and methods."""
     _install_operators()
+    for name, answer in METHODS.items():
+        setattr(Tracer, name, protocols.method(name, answer))
     for name, function in (
         ("__matmul__", _matmul),
         ("__rmatmul__", _rmatmul),
         ("__imatmul__", _imatmul),
-        ("__pos__", copy),
+        ("__pos__", lambda self: copy(self, "K")),
         ("__round__", _round),
         ("__divmod__", _divmod),
         ("__rdivmod__", _rdivmod),
+        ("__contains__", _contains),
         ("__getitem__", assignment.getitem),
         ("__setitem__", assignment.setitem),
         ("__iter__", assignment.iterate),
-        ("__getattr__", _missing),
-        ("T", property(_transposed)),
-        ("mT", property(_matrix_transposed)),
-        ("flat", property(_flat)),
-        ("real", property(lambda self: np.real(self))),
-        ("imag", property(lambda self: np.imag(self))),
+        ("copy", copy),
     ):
         setattr(Tracer, name, function)
-    shape: Any = Tracer.__dict__["shape"]
-    Tracer.shape = shape.setter(_set_shape)  # type: ignore[method-assign]
-    for name, answer in METHODS.items():
-        setattr(Tracer, name, _ndarray_method(answer))

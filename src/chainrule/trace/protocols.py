@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from ..primitives.accumulate import CUMMAX, CUMMIN, accumulate_extreme
 from ..primitives.indexing import SCATTER_ADD
 from ..primitives.reductions import log_sum_exp
 from ..program.arraytype import ndim_of, shape_of
-from ..program.primitive import BY_NAME, FUNCTIONS, Primitive, Traced
+from ..program.primitive import BY_NAME, FUNCTIONS, Primitive
 from ..program.pytree import tree_map
 from ..program.spans import user_frame
 from . import assignment, refusals
-from .recorder import Recorder, recording
+from .recorder import STATE, Recorder, recording
 from .tracer import NO_PARAMS, Tracer, bind, constant
 
 REDUCTIONS: dict[Any, Any] = {
@@ -70,14 +71,19 @@ def _call(ufunc: Any, answer: Any, inputs: tuple[Any, ...], kwargs: dict[str, An
         refusals.unsupported(f"np.{ufunc.__name__} with {', '.join(kwargs)}=")
     if answer is None:
         answer = BY_NAME.get(ufunc.__name__)
+    if dtype is not None and np.dtype(dtype).kind in "fc":  # NumPy computes in this dtype
+        inputs = tuple(_cast(i, dtype) if hasattr(i, "astype") else i for i in inputs)
     if answer is not None:
-        result = answer(*inputs)
+        with nullcontext() if where is True else np.errstate(all="ignore"):
+            result = answer(*inputs)
     elif all(_is_plain(i) for i in inputs):
-        result = ufunc(*(np.asarray(i) if isinstance(i, Traced) else i for i in inputs))
+        result = _owned(ufunc(*(_without_tracer(i) for i in inputs)))
     else:
-        refusals.unsupported(f"`{ufunc.__name__}`")
+        refusals.unsupported_ufunc(ufunc)
+    if isinstance(result, tuple):
+        return _deliver(ufunc, result, out, where, dtype)
     if dtype is not None:
-        result = np.asarray(result).astype(dtype) if _is_plain(result) else result.astype(dtype)
+        result = _cast(result, dtype)
     target = out[0] if isinstance(out, tuple) else out
     if where is not True:
         if target is None:
@@ -90,19 +96,50 @@ def _call(ufunc: Any, answer: Any, inputs: tuple[Any, ...], kwargs: dict[str, An
     return result if target is None else write_out(target, result)
 
 
+def _deliver(ufunc: Any, results: Any, out: Any, where: Any, dtype: Any) -> tuple[Any, ...]:
+    """Finish a ufunc with several results."""
+    if where is not True or dtype is not None:
+        refusals.unsupported(f"np.{ufunc.__name__} with where= or dtype=")
+    targets = out or (None,) * len(results)
+    pairs = zip(targets, results, strict=True)
+    return tuple(r if t is None else write_out(t, r) for t, r in pairs)
+
+
+def _cast(result: Any, dtype: Any) -> Any:
+    if result.dtype == np.dtype(dtype):
+        return result
+    return result.astype(dtype)
+
+
+def _without_tracer(value: Any) -> Any:
+    return value._plain_array() if isinstance(value, Tracer) else value
+
+
+def _owned(result: Any) -> Any:
+    """Wrap what a function made of constants, so that traced values can be assigned into it."""
+    recorder = STATE.recorder
+    if type(result) in (tuple, list):
+        return type(result)(_owned(r) for r in result)
+    if recorder is None or type(result) is not np.ndarray or result.base is not None:
+        return result
+    return constant(recorder, result)
+
+
 def write_out(target: Any, result: Any) -> Any:
     """Deliver a result to ``out=``."""
     if isinstance(target, Tracer):
         assignment.setitem(target, ..., result)
         return target
-    if not isinstance(result, Traced):
-        target[...] = result
+    if not isinstance(target, np.ndarray):
+        raise TypeError("return arrays must be of ArrayType")
+    if _is_plain(result):
+        np.copyto(target, _without_tracer(result), casting="same_kind")
         return target
     # `array += t` arrives as out=(array,), and Python binds the name to what is returned here.
     # That is right as long as nobody else holds the array.
     shared = _has_other_users(sys.getrefcount(target)) or target.base is not None
     if shared or not _in_augmented_assignment():
-        refusals.into_plain_array(shared)
+        refusals.into_plain_array(target, shared)
     if shape_of(result) != target.shape:
         raise ValueError(
             f"non-broadcastable output operand with shape {target.shape} doesn't match "
@@ -126,7 +163,7 @@ def _in_augmented_assignment() -> bool:
 _FIRST_IN_PLACE = 13
 
 
-class _Measured(Exception):
+class _Measured(Exception):  # noqa: N818 - it is no error
     """Carries a reference count out of the calibration."""
 
 
@@ -195,16 +232,34 @@ def _outer(ufunc: Any, a: Any, b: Any, **kwargs: Any) -> Any:
 
 
 def _at(ufunc: Any, target: Any, index: Any, values: Any = None) -> None:
+    operands = () if values is None else (values,)
+    if all(_is_plain(o) for o in (target, *operands)):
+        plain = target._operand().copy() if isinstance(target, Tracer) else target
+        ufunc.at(plain, _without_tracer(index), *(_without_tracer(o) for o in operands))
+        if isinstance(target, Tracer):
+            assignment.store(target, plain)
+        return
     if not isinstance(target, Tracer):
-        refusals.into_plain_array(False)
+        refusals.into_plain_array(target, False)
     if ufunc not in (np.add, np.subtract):
-        refusals.unsupported(f"np.{ufunc.__name__}.at")
+        refusals.unsupported(f"`np.{ufunc.__name__}.at`")
     parts, spec = assignment.normalize(index)
-    picked = assignment.getitem(target, index)
-    spread = np.broadcast_to(values, shape_of(picked))
-    params = {"shape": target.shape, "spec": spec}
-    added = bind(SCATTER_ADD, (spread * 1.0, *parts), params)
-    assignment.update(target, ufunc(target, added))
+    spread = np.broadcast_to(values, shape_of(assignment.getitem(target, index)))
+    added = bind(SCATTER_ADD, (spread * 1.0, *parts), {"shape": target.shape, "spec": spec})
+
+    def one_by_one(before: Any, _: Any) -> Any:
+        # the sum of the additions would be rounded in another order
+        after = before.copy()
+        ufunc.at(after, _without_tracer(index), values._value if _is_traced(values) else values)
+        return after
+
+    primitive: Any = FUNCTIONS[ufunc]
+    result = bind(primitive, (target, added), NO_PARAMS, one_by_one)
+    assignment.update(target, result)
+
+
+def _is_traced(value: Any) -> bool:
+    return isinstance(value, Tracer)
 
 
 # -- array functions -----------------------------------------------------------------------------
@@ -213,27 +268,53 @@ def _at(ufunc: Any, target: Any, index: Any, values: Any = None) -> None:
 def array_function(self: Tracer, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """Answer an array function: NumPy's ``__array_function__`` protocol (NEP 18)."""
     answer = FUNCTIONS.get(function)
+    out = kwargs.pop("out", None) if "out" in kwargs else None
     if answer is not None:
-        out = kwargs.pop("out", None) if "out" in kwargs else None
-        result = answer(*args, **kwargs)
-        return result if out is None else write_out(out, result)
+        try:
+            result = answer(*args, **kwargs)
+        except TypeError as error:
+            if not _is_mismatch(error):
+                raise
+        else:
+            return result if out is None else write_out(out, result)
     found: list[bool] = []
     plain_args, plain_kwargs = tree_map(lambda leaf: _unwrap(leaf, found), (args, kwargs))
-    if all(found):
-        return constant(self._recorder, function(*plain_args, **plain_kwargs))
-    refusals.unsupported(f"`{_public_name(function)}`")
+    if not found or not all(found):
+        refusals.unsupported_function(function, " with these arguments" if answer else "")
+    result = _owned(function(*plain_args, **plain_kwargs))
+    return result if out is None else write_out(out, result)
+
+
+def method(name: str, answer: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of :class:`Tracer` that answers for one of ndarray."""
+
+    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop("out", None) if "out" in kwargs else None
+        try:
+            result = answer(self, *args, **kwargs)
+        except TypeError as error:
+            if not _is_mismatch(error):
+                raise
+            if not self._is_constant:
+                refusals.unsupported(f"`.{name}()` with these arguments")
+            result = _owned(getattr(self._plain_array(), name)(*args, **kwargs))
+        return result if out is None else write_out(out, result)
+
+    method.__name__ = name
+    return method
+
+
+def _is_mismatch(error: TypeError) -> bool:
+    """Tell whether a call failed because the function doesn't take such arguments."""
+    traceback = error.__traceback__
+    return traceback is not None and traceback.tb_next is None and "argument" in str(error)
 
 
 def _unwrap(leaf: Any, found: list[bool]) -> Any:
     if isinstance(leaf, Tracer):
         found.append(leaf._is_constant)
-        return np.asarray(leaf) if leaf._is_constant else leaf
+        return leaf._plain_array() if leaf._is_constant else leaf
     return leaf
-
-
-def _public_name(function: Callable[..., Any]) -> str:
-    module = getattr(function, "__module__", "numpy").replace("numpy", "np", 1)
-    return f"{module}.{function.__name__}"
 
 
 def install() -> None:

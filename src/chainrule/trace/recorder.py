@@ -27,6 +27,22 @@ COPY_BYTES = 4096
 _copy = np.ndarray.copy  # a trace replaces the method by one that looks at its caller
 
 
+def copy_in_layout(elements: Any, like: np.ndarray[Any, Any]) -> Any:
+    """Return a copy of some elements that lies in memory as ``like`` does, gaps included.
+
+    A reshape of it is then a view or a copy as it is without a trace.
+    """
+    steps = [(s, n) for s, n in zip(like.strides, like.shape, strict=True) if n]
+    extent = sum(abs(s) * (n - 1) for s, n in steps) + like.itemsize
+    if like.flags.forc or len(steps) < like.ndim or extent > 4 * COPY_BYTES + 4 * like.nbytes:
+        made = np.empty_like(like, elements.dtype)
+    else:
+        start = sum(-s * (n - 1) for s, n in steps if s < 0)
+        made = np.ndarray(like.shape, like.dtype, bytearray(extent), start, like.strides)
+    made[...] = elements
+    return made
+
+
 class Recorder:
     """The equations of one trace, and what is needed to write more.
 
@@ -124,7 +140,10 @@ class Recorder:
     def constant(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return an array that is safe to keep as a constant of an equation."""
         if self.keep or array.nbytes <= COPY_BYTES:
-            return _copy(array)
+            made = _copy(array, "K")
+            if array.ndim > 1 and made.strides != array.strides:
+                return copy_in_layout(array, array)
+            return made
         base: Any = array
         while isinstance(base, np.ndarray):
             if base.flags.writeable:
@@ -139,6 +158,11 @@ class Recorder:
             self.open = False
             if self.on_end is not None:
                 self.on_end()
+
+    def take_locks(self, inner: Recorder) -> None:
+        """Become responsible for the arrays that an inner trace made read-only."""
+        self._locked.extend(inner._locked)
+        inner._locked = []
 
     def unlock(self) -> None:
         """Make the arrays writeable again that :meth:`constant` had locked."""

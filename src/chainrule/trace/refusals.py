@@ -6,8 +6,12 @@ off from its gradient ends here.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
+from ..program.bytecode import opname_at
 from ..program.errors import TraceError, UnsupportedError
 from ..program.spans import Span, argument_texts, result_name, span_of, user_frame
 
@@ -26,9 +30,13 @@ def name_of(t: Tracer) -> str:
     """Return what the user's code calls a traced value, as far as that can be told."""
     frame = user_frame(2)
     if frame is not None:
-        for name, value in frame.f_locals.items():
-            if value is t:
-                return f"`{name}`"
+        for names in (frame.f_locals, frame.f_globals):
+            for name, value in names.items():
+                if value is t:
+                    return f"`{name}`"
+        operands = describe_operands()
+        if len(operands) == 1 and len(operands[0]) <= _LONGEST and operands[0][0] not in "[(":
+            return f"`{operands[0]}`"
     var = t._var
     if var is not None:
         if var.name:
@@ -41,28 +49,123 @@ def name_of(t: Tracer) -> str:
     return "a value here"
 
 
+_LONGEST = 40  # characters of source that still read as a name
+
+
+def _plainly(name: str, otherwise: str = "...") -> str:
+    """Return how a value is written in a remedy."""
+    return name.strip("`") if name.startswith("`") else otherwise
+
+
+def _stores_element() -> bool:
+    frame = user_frame(2)
+    return frame is not None and opname_at(frame.f_code, frame.f_lasti).startswith("STORE_S")
+
+
 def to_number(t: Tracer, wanted: str) -> NoReturn:
-    """Refuse ``float(t)``."""
+    """Refuse ``float(t)``, which NumPy also calls to store ``t`` in a plain array."""
+    span, name = here(), name_of(t)
+    if _stores_element():
+        into_element(t)
+    if span is not None and not span.text.startswith(f"{wanted}("):
+        raise TraceError(
+            f"this call needs plain numbers, but {name} is being differentiated",
+            span=span,
+            label="compiled code, which cannot be traced",
+            why="a plain number has no derivative, so the gradient would silently lose this path",
+            help=f"if no derivative is wanted through it, pass `stop_gradient({_plainly(name)})`",
+        )
     raise TraceError(
-        f"{wanted}() needs a plain number, but {name_of(t)} is being differentiated",
-        span=here(),
+        f"{wanted}() needs a plain number, but {name} is being differentiated",
+        span=span,
         label="this value carries a derivative",
         why=f"a Python {wanted} has no derivative, so the gradient would silently lose this path",
-        help="keep it as it is (NumPy functions take it); for printing or logging only, write "
-        "stop_gradient(...) around it",
+        help="leave the conversion out: NumPy functions and operators take the value as it is; "
+        f"for printing or logging write `{wanted}(stop_gradient({_plainly(name)}))`",
+    )
+
+
+def into_element(t: Tracer) -> NoReturn:
+    """Refuse ``buf[i] = t`` for a plain array."""
+    operands = describe_operands()
+    array = f"`{operands[0]}`" if operands else "this array"
+    raise TraceError(
+        f"a value that is being differentiated cannot be written into the plain array {array}",
+        span=here(),
+        label="a plain array has no place for a derivative",
+        why="the array was made outside of the traced function, or by a function that makes "
+        "plain arrays",
+        help=f"take a copy inside the function and write into that: "
+        f"`r = np.array({_plainly(array, 'a')})`",
     )
 
 
 def to_array(t: Tracer) -> NoReturn:
     """Refuse a conversion to a plain array, which C code asks for."""
-    raise TraceError(
-        f"{name_of(t)} is being differentiated and cannot become a plain array",
-        span=here(),
-        label="this call reads raw memory, which holds no derivative",
-        why="the function called here is compiled code that chainrule cannot look into",
-        help="use a NumPy function or operator instead, give the call its own derivative with a "
-        "rule, or pass stop_gradient(...) if no derivative is wanted through it",
+    if _stores_element():
+        into_element(t)
+    sequences = [o for o in describe_operands() if o.startswith(("[", "("))]
+    name = name_of(t)
+    help_ = (
+        f"make an array of it first: `np.array({sequences[0]})`"
+        if len(sequences) == 1
+        else "use functions of NumPy instead; if no derivative is wanted through it, pass "
+        f"`stop_gradient({_plainly(name)})`"
     )
+    raise TraceError(
+        f"{name} is being differentiated and cannot become a plain array",
+        span=here(),
+        label="this reads raw memory, which holds no derivative",
+        why="compiled code cannot be traced, so the gradient would silently lose this path",
+        help=help_,
+    )
+
+
+def as_key(t: Tracer) -> NoReturn:
+    """Refuse ``hash(t)``."""
+    name = name_of(t)
+    raise TraceError(
+        f"{name} is being differentiated and cannot be hashed",
+        span=here(),
+        label="a dictionary key, a set member or an argument of a cached function",
+        why="what is found by the value would be cut off from the derivative",
+        help=f"look it up by the plain value: `float(stop_gradient({_plainly(name)}))`",
+    )
+
+
+def object_array() -> NoReturn:
+    """Refuse an array of Python objects."""
+    raise TraceError(
+        "an array of objects cannot hold values that are being differentiated",
+        span=here(),
+        why="NumPy would compute with each element by itself and unseen",
+        help="leave `dtype=object` out, or use a list",
+    )
+
+
+def shape_of_view(t: Tracer) -> NoReturn:
+    """Refuse ``t.shape = ...`` for an array that shares its elements with others."""
+    name = name_of(t)
+    raise TraceError(
+        f"the shape of {name} cannot be set: it is a view, or there are views of it",
+        span=here(),
+        why="the views would have to keep the old shape",
+        help=f"`{_plainly(name, 't')} = {_plainly(name, 't')}.reshape(shape)`",
+    )
+
+
+def no_attribute(t: Tracer, name: str) -> NoReturn:
+    """Refuse an attribute or a method that has no answer."""
+    raise UnsupportedError(
+        f"the ndarray attribute .{name} cannot be followed by the derivative",
+        span=here(),
+        why="it reads raw memory or the raw values" if name in _RAW else "it has no rule here",
+        help="if no derivative is wanted through it: "
+        f"`stop_gradient({_plainly(name_of(t))}).{name}`",
+    )
+
+
+_RAW = frozenset(("ctypes", "data", "dump", "dumps", "tobytes", "tofile", "getfield", "setfield"))
 
 
 def abstract_value(t: Tracer, wanted: str) -> NoReturn:
@@ -90,7 +193,7 @@ def not_storable(t: Tracer) -> NoReturn:
         f"{name_of(t)} cannot be pickled while it is being differentiated",
         span=here(),
         why="it is a place in a computation and not a value",
-        help="store stop_gradient(...) of it",
+        help=f"store `stop_gradient({_plainly(name_of(t))})`",
     )
 
 
@@ -140,10 +243,15 @@ def write_to_view(t: Tracer, how: str) -> NoReturn:
 
 def array_subclass(array: Any) -> NoReturn:
     """Refuse a matrix, a masked array and their like."""
+    array_subclass_of(type(array))
+
+
+def array_subclass_of(cls: type) -> NoReturn:
+    """Refuse a matrix, a masked array and their like."""
     raise UnsupportedError(
-        f"a {type(array).__name__} met a value that is being differentiated",
+        f"a {cls.__name__} met a value that is being differentiated",
         span=here(),
-        why="this kind of array changes what operators mean",
+        label="this kind of array changes what operators mean",
         help="pass a plain array: np.asarray(...)",
     )
 
@@ -168,16 +276,18 @@ def lossy_assignment(t: Tracer, target: Any, value: Any) -> NoReturn:
     )
 
 
-def into_plain_array(shared: bool) -> NoReturn:
+def into_plain_array(target: Any, shared: bool) -> NoReturn:
     """Refuse to change an existing plain array by a traced value."""
+    frame = user_frame(2)
+    found = [] if frame is None else [n for n, v in frame.f_locals.items() if v is target]
+    operands = describe_operands()
+    name = found[0] if found else operands[0] if operands else "a"
     raise TraceError(
-        "a value that is being differentiated cannot be written into an existing array",
+        "a value that is being differentiated cannot be written into an existing plain array",
         span=here(),
-        why="the array has other users that would not see the change"
-        if shared
-        else "a plain array has no place for a derivative",
-        help="make a new array instead: `a = a + t`, or start from a copy made inside the "
-        "function: `a = np.array(a)`",
+        label="a plain array has no place for a derivative",
+        why="the array has other users, which would not see the change" if shared else None,
+        help=f"start from a copy made inside the function: `r = np.array({name})`",
     )
 
 
@@ -188,9 +298,35 @@ def unsupported(what: str, why: str | None = None, help: str | None = None) -> N
         span=here(),
         why=why,
         help=help
-        or "write it with other NumPy functions, or wrap it in stop_gradient if no "
-        "derivative is wanted through it",
+        or "write it with other NumPy functions; if no derivative is wanted through it, call it "
+        "on stop_gradient(...)",
     )
+
+
+def unsupported_ufunc(ufunc: Any) -> NoReturn:
+    """Refuse a ufunc without a rule, by the name that its caller knows."""
+    name = ufunc.__name__
+    if getattr(np, name, None) is ufunc:
+        unsupported(f"`np.{name}`")
+    special = sys.modules.get("scipy.special")
+    if special is not None:
+        for public, value in vars(special).items():
+            if value is ufunc:
+                unsupported(f"`scipy.special.{public}`")
+    if "(vectorized)" in name:
+        unsupported(
+            "a function made by np.frompyfunc",
+            why="it calls a Python function on each element, unseen",
+            help="np.vectorize, or a list: `np.array([f(a) for a in x])`",
+        )
+    unsupported(f"the ufunc `{name}`")
+
+
+def unsupported_function(function: Any, how: str = "") -> NoReturn:
+    """Refuse an array function without a rule, by the name that its caller knows."""
+    module = getattr(function, "__module__", None) or "numpy"
+    public = module.replace("numpy", "np", 1)
+    unsupported(f"`{public}.{function.__name__}`{how}")
 
 
 def describe_operands() -> list[str]:

@@ -8,6 +8,7 @@ from ..program.errors import TraceError
 from ..program.spans import span_of
 from .recorder import STATE, Recorder
 from .swaps import Taken, swap_in, swap_out
+from .warning import warn_at_user
 
 
 class Session:
@@ -26,7 +27,7 @@ class Session:
         Whether equations note the whole chain of user frames.
     """
 
-    __slots__ = ("f", "nested", "recorder", "taken")
+    __slots__ = ("errors", "f", "nested", "recorder", "taken")
 
     def __init__(self, f: Any, keep: bool = False, full_origins: bool = False) -> None:
         self.f = f
@@ -34,11 +35,14 @@ class Session:
         self.nested = outer is not None
         self.recorder = Recorder(full_origins, keep) if outer is None else outer
         self.taken: Taken = []
+        self.errors: Any = None
 
     def __enter__(self) -> tuple[Recorder, bool]:
         if not self.nested:
             self.taken = swap_in(self.f)
             self.recorder.on_end = self._end
+            self.errors = warn_at_user()
+            self.errors.__enter__()
             STATE.recorder = self.recorder
         return self.recorder, self.nested
 
@@ -51,6 +55,7 @@ class Session:
             return
         recorder = self.recorder
         recorder.end()
+        self.errors.__exit__(kind, error, traceback)
         locked = recorder.locked
         recorder.unlock()
         if isinstance(error, ValueError):

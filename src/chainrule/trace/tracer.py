@@ -11,15 +11,17 @@ A cell may also hold a plain array that doesn't depend on any input: a *constant
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+from types import BuiltinFunctionType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ..program.arraytype import ArrayType, array_type
 from ..program.equation import Equation, Var
-from ..program.primitive import Primitive, Traced
+from ..program.primitive import PRIMITIVES, Primitive, Traced
 from ..program.spans import is_internal
 from . import refusals
 from .recorder import STATE, Recorder
@@ -30,9 +32,13 @@ _equation = tuple.__new__  # a named tuple's own constructor takes twice as long
 
 
 class View:
-    """How a tracer was taken from another one, so that both can be kept in step."""
+    """How a tracer was taken from another one, so that both can be kept in step.
 
-    __slots__ = ("base", "params", "parts", "primitive", "version")
+    ``certain`` is False for a reshape of which only shapes are known: it is a view for some memory
+    layouts and a copy for others.
+    """
+
+    __slots__ = ("base", "certain", "params", "parts", "primitive", "version")
 
     def __init__(
         self, base: Tracer, primitive: Primitive, parts: tuple[Any, ...], params: dict[str, Any]
@@ -41,7 +47,10 @@ class View:
         self.primitive = primitive
         self.parts = parts
         self.params = params
-        self.version = base._state().version
+        self.certain = True
+        state = base._state()
+        state.viewed = True
+        self.version = state.version
 
 
 class Cell:
@@ -57,15 +66,18 @@ class Cell:
         Grows with each assignment.
     view : View or None
         Where the tracer was taken from.
+    viewed : bool
+        Whether other tracers are views of this one.
     """
 
-    __slots__ = ("buffer", "shared", "version", "view")
+    __slots__ = ("buffer", "shared", "version", "view", "viewed")
 
     def __init__(self, buffer: Any = None, view: View | None = None) -> None:
         self.buffer = buffer
         self.shared = view is not None
         self.version = 0
         self.view = view
+        self.viewed = False
 
 
 class Tracer(Traced):
@@ -73,8 +85,8 @@ class Tracer(Traced):
 
     __slots__ = ("_cell", "_recorder", "_var")
     __array_priority__ = 1e6
-    # so that isinstance(t, np.ndarray) answers as it would without a trace
-    __class__ = property(lambda self: np.ndarray)  # type: ignore[assignment]
+    # so that isinstance(t, np.ndarray) and isinstance(t, float) answer as without a trace
+    __class__ = property(lambda self: _claimed_class(self))
 
     _var: Var | None
     _recorder: Recorder
@@ -113,7 +125,7 @@ class Tracer(Traced):
             view.base._follow(base.view)
         if base.version == view.version:
             return
-        if view.primitive.name == "reshape":
+        if not view.certain:
             refusals.stale_reshape(self)
         fresh = bind(view.primitive, (view.base, *view.parts), view.params)
         self._var, state.buffer, state.shared = fresh._var, fresh._state().buffer, True
@@ -148,6 +160,8 @@ class Tracer(Traced):
         return constant(self._recorder, array)
 
     def _bind(self, primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if primitive.joint is not None:
+            return bind_joint(primitive, operands, params)
         return bind(primitive, operands, params)
 
     # -- shape and type --------------------------------------------------------------------------
@@ -196,10 +210,16 @@ class Tracer(Traced):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if not self._is_constant:
             refusals.to_array(self)
-        array = self._operand()
+        array = self._plain_array()
         if dtype is not None and array.dtype != dtype:
             return array.astype(dtype)
         return array.copy() if copy else array
+
+    def _plain_array(self) -> Any:
+        """Return a constant's elements; read-only, since a write would pass the cell by."""
+        array = self._operand().view()
+        array.flags.writeable = False
+        return array
 
     def __float__(self) -> float:
         return float(self._plain("float"))
@@ -231,15 +251,19 @@ class Tracer(Traced):
         return value
 
     def __trunc__(self) -> int:
-        return int(self._known("int"))
+        return math.trunc(self._known("int"))
 
     def __floor__(self) -> int:
-        return int(np.floor(self._known("int")))
+        return math.floor(self._known("int"))
 
     def __ceil__(self) -> int:
-        return int(np.ceil(self._known("int")))
+        return math.ceil(self._known("int"))
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        value = self._value
+        if isinstance(value, np.ndarray) or self.shape:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        refusals.as_key(self)
 
     def __reduce__(self) -> NoReturn:
         refusals.not_storable(self)
@@ -259,18 +283,52 @@ class Tracer(Traced):
         return str(self) if value is None else format(value, spec)
 
     def __copy__(self) -> Tracer:
-        return copy(self)
+        return copy(self, "K")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tracer:
-        return copy(self)
+        return copy(self, "K")
 
 
-def copy(t: Tracer) -> Tracer:
-    """Return a cell of its own that holds the same value."""
+def _claimed_class(t: Tracer) -> type:
+    """Return the class of the value that a tracer stands for, as the user's code sees it.
+
+    Chainrule's and NumPy's own code gets one answer for all, so that a rule that asks for a plain
+    number never takes a traced one for it.
+    """
+    frame: Any = sys._getframe(2)
+    if frame.f_code.co_filename == "<frozen abc>":
+        frame = frame.f_back
+    value = None if is_internal(frame.f_code.co_filename) else t._value
+    return np.ndarray if value is None else type(value)
+
+
+def copy(t: Tracer, order: str = "C") -> Tracer:
+    """Return a cell of its own that holds the same elements, laid out in memory as asked for."""
     operand = t._operand()
-    if type(operand) is Var:
-        return Tracer(t._recorder, operand)
-    return Tracer(t._recorder, None, Cell(np.array(operand)))
+    if type(operand) is not Var:
+        return Tracer(t._recorder, None, Cell(_array(operand, order=order)))
+    value = operand.value
+    if type(value) is np.ndarray and not _has_layout(value, order):
+        # whether a later reshape is a view depends on the layout, so it has to be NumPy's
+        return bind(PRIMITIVES["alias"], (t,), impl=lambda v: _array(v, order=order))
+    return Tracer(t._recorder, operand)
+
+
+_array: Any = np.array  # a trace replaces these functions by ones that look for traced values
+
+
+def _has_layout(value: Any, order: str) -> bool:
+    flags = value.flags
+    if order in ("K", "A"):
+        return flags.forc
+    return flags.f_contiguous if order == "F" else flags.c_contiguous
+
+
+def as_array(t: Any) -> Any:
+    """Return a scalar as an array without axes, which an assignment changes in place."""
+    if isinstance(t, Tracer) and not t._is_constant and not t.shape:
+        return bind(PRIMITIVES["alias"], (t,), impl=_array)
+    return t
 
 
 def constant(recorder: Recorder, value: Any) -> Any:
@@ -337,6 +395,8 @@ def bind(
     if abstract:
         types = [o.type if type(o) is Var else array_type(o) for o in taken]
         type_ = primitive.type_rule(*types, **params)
+        if type(compute) is BuiltinFunctionType and all(t.weak for t in types):
+            type_ = type_._replace(weak=type_.dtype.kind in "ifc")  # Python's own operator
     else:
         try:
             value = compute(*values, **params) if params else compute(*values)
@@ -370,13 +430,34 @@ def _deriving() -> bool:
 def _as_view(result: Any, primitive: Primitive, operands: Any, params: dict[str, Any]) -> Any:
     """Let a result know the array whose memory it shares; a NumPy scalar shares none."""
     base = operands[0]
-    if primitive.makes_view and type(result) is type(base) is Tracer and result.shape:
+    if primitive.makes_view and type(result) is type(base) is Tracer and _is_array(result, params):
         copied = primitive.name == "getitem" and len(operands) > 1
+        certain = True
+        if primitive.name == "reshape":
+            certain = base._value is not None or _moves_unit_axes(base.shape, params["shape"])
+            copied = base._value is not None and not _may_share(result._value, base._value)
         if not copied:
             view = View(base, primitive, operands[1:], params)
+            view.certain = certain
             buffer = None if result._cell is None else result._cell.buffer
             result._cell = Cell(buffer, view)
     return result
+
+
+def _moves_unit_axes(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
+    return [n for n in before if n != 1] == [n for n in after if n != 1]
+
+
+_may_share = np.may_share_memory
+
+
+def _is_array(result: Tracer, params: dict[str, Any]) -> bool:
+    var = result._var
+    if var is None:
+        return True
+    if var.value is None:
+        return bool(var.type.shape) or Ellipsis in params.get("spec", ())
+    return type(var.value) is np.ndarray
 
 
 def adopt(t: Tracer, recorder: Recorder | None) -> Tracer:
@@ -420,7 +501,39 @@ def as_tracer(o: Any) -> Any:
         parts = [as_tracer(part) for part in o]
         if any(isinstance(part, Traced) for part in parts):
             return np.stack(parts)
-        return np.array([np.asarray(part) for part in parts])
+        return _array(parts)
     if type(o) is np.ndarray:
         return as_tracer(o.item())
     refusals.unknown_operand(o)
+
+
+def bind_joint(
+    primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any], values: Any = None
+) -> tuple[Any, ...]:
+    """Apply a primitive with several results; as :func:`bind` does for one.
+
+    ``values`` are the results' values, where they have been computed already.
+    """
+    recorder = STATE.recorder
+    assert recorder is not None
+    taken = tuple(_taken(o, recorder) for o in operands)
+    if not any(type(o) is Var for o in taken):
+        return tuple(primitive.impl(*taken, **params)) if values is None else tuple(values)
+    if values is None and not any(type(o) is Var and o.value is None for o in taken):
+        given = (o.value if type(o) is Var else o for o in taken)
+        values = primitive.impl(*given, **params)
+    if values is None:
+        types = (o.type if type(o) is Var else array_type(o) for o in taken)
+        outs = tuple(recorder.variable(None, t) for t in primitive.type_rule(*types, **params))
+    else:
+        outs = tuple(recorder.variable(v) for v in values)
+    recorder.equations.append(Equation(primitive, taken, params, outs, recorder.origin(2)))
+    return tuple(Tracer(recorder, out) for out in outs)
+
+
+def _taken(o: Any, recorder: Recorder) -> Any:
+    """Return what an equation takes for an operand: a variable or a constant."""
+    if isinstance(o, Traced):
+        assert isinstance(o, Tracer)
+        return (o if o._recorder is recorder else adopt(o, recorder))._operand()
+    return _constant_operand(o, recorder) if type(o) not in (float, int) else o

@@ -1,20 +1,32 @@
 """Program transformations: derivatives of all kinds."""
 
+from .branching import cond, switch, while_loop
 from .check import GradientReport, check_gradients
+from .checkpointing import checkpoint
 from .gradient import grad, stop_gradient, value_and_grad
 from .jacobian import hessian, hvp, jacobian
 from .linear import jvp, linearize, vjp
+from .scanning import fori_loop, map, scan
+from .vmap import vmap
 
 __all__ = [
     "GradientReport",
     "check_gradients",
+    "checkpoint",
+    "cond",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jvp",
     "linearize",
+    "map",
+    "scan",
     "stop_gradient",
+    "switch",
     "value_and_grad",
     "vjp",
+    "vmap",
+    "while_loop",
 ]

@@ -13,7 +13,7 @@ from ..program.arraytype import array_type
 from ..program.equation import Equation, Var
 from ..program.pytree import TreeDef, flatten
 from ..trace import Recorder, Tracer
-from ..trace.tracer import adopt, copy
+from ..trace.tracer import adopt, as_tracer, copy
 from .chain import Read, pull_back, push_forward, read_value
 
 _copy = np.ndarray.copy  # a trace replaces the method by one that looks for traced values
@@ -62,6 +62,8 @@ class TracedCall:
 
     def _operand(self, leaf: Any) -> Any:
         """Return what an equation of this trace takes for a value."""
+        if type(leaf) is np.ndarray and leaf.dtype == object:
+            leaf = as_tracer(leaf)  # traced values inside would be lost
         if not isinstance(leaf, Tracer):
             return leaf
         return (leaf if leaf._recorder is self.recorder else adopt(leaf, self.recorder))._operand()

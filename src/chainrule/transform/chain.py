@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..maps import Cast, Compose, LinearMap, Masked, add, broadcast, push
+from ..maps import Cast, Compose, LinearMap, Masked, add, bare, broadcast, push
 from ..program.equation import Equation, Var
 
 Read = Callable[[Var], Any]
@@ -79,6 +79,9 @@ def push_forward(
     """
     tangents = dict(tangents)
     for equation in equations:
+        if equation.primitive.joint is not None:
+            _push_joint(equation, tangents, read)
+            continue
         out = None
         xs: list[Any] | None = None
         for position, operand in enumerate(equation.operands):
@@ -125,7 +128,10 @@ def pull_back(
     """
     cotangents = dict(cotangents)
     for equation in reversed(equations):
-        _, operands, _, outs, _ = equation
+        primitive, operands, _, outs, _ = equation
+        if primitive.joint is not None:
+            _pull_joint(equation, cotangents, first, read, observe)
+            continue
         ct = cotangents.pop(outs[0], None)
         if ct is None:
             continue
@@ -144,3 +150,44 @@ def pull_back(
             previous = cotangents.get(operand)
             cotangents[operand] = moved if previous is None else add(previous, moved)
     return cotangents
+
+
+def _joint_map(equation: Equation, read: Read) -> LinearMap:
+    primitive, operands, params, outs, _ = equation
+    xs = [read(o) if type(o) is Var else o for o in operands]
+    assert primitive.joint is not None
+    map: LinearMap = primitive.joint([read(o) for o in outs], xs, **params)
+    return map
+
+
+def _push_joint(equation: Equation, tangents: dict[Var, Any], read: Read) -> None:
+    """Carry tangents through an equation with several results."""
+    given = [bare(tangents.get(o)) if type(o) is Var else None for o in equation.operands]
+    if all(v is None for v in given):
+        return
+    moved = _joint_map(equation, read).apply(given)
+    for out, v in zip(equation.outs, moved, strict=True):
+        if v is not None:
+            tangents[out] = v
+
+
+def _pull_joint(
+    equation: Equation,
+    cotangents: dict[Var, Any],
+    first: int,
+    read: Read,
+    observe: Observe | None,
+) -> None:
+    """Carry cotangents back through an equation with several results."""
+    given = [bare(cotangents.pop(o, None)) for o in equation.outs]
+    if all(ct is None for ct in given):
+        return
+    map = _joint_map(equation, read)
+    moved = map.transpose().apply(given)
+    for position, (operand, ct) in enumerate(zip(equation.operands, moved, strict=True)):
+        if ct is None or type(operand) is not Var or operand.id < first:
+            continue
+        if observe is not None:
+            observe(equation, position, map, given, ct)
+        previous = cotangents.get(operand)
+        cotangents[operand] = ct if previous is None else add(previous, ct)

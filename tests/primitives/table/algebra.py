@@ -113,6 +113,12 @@ row(
     single=False,
 )
 row("polyval", lambda p, x: np.polyval(p, x), x5, x23)
+row("polynomials", lambda p, q: np.polymul(np.polyadd(p, q), np.polysub(q, p)), x5, p5[:3])
+row("polyder", lambda p: np.polyder(p, 2) * np.polyint(p, 2, k=[1.0, p[0]])[:3], x5, single=False)
+row("polyfit", lambda x, y: np.polyfit(x, y, 2), np.sort(p5), x5, abstract=False)
+row("polyfit weighted", lambda y: np.polyfit(np.arange(5.0), y, 1, w=p5), x5, abstract=False)
+row("unwrap", lambda x: np.unwrap(x, axis=0), 9 * x34)
+row("unwrap with a period", lambda x: np.unwrap(x, period=1.0, discont=0.7), x34)
 row("vander", lambda x: np.vander(x) + np.vander(x, 5, increasing=True), x5)
 row("linspace", lambda a, b: np.linspace(a, b, 7), 0.3, 2.1, single=False)
 row(

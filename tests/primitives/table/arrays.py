@@ -69,6 +69,8 @@ row("diagflat", lambda a: np.diagflat(a, 1), x23)
 row("triangles", lambda a: np.tril(a, -1) + np.triu(a, 1) ** 2, x34)
 row("triangle of a vector", lambda a: np.tril(a), x5)
 row("trace", lambda a: np.trace(a) * a.trace(1), x34)
+row("unstack", lambda a: np.unstack(a, axis=1)[1] * np.astype(a, a.dtype)[:, 0], x34)
+row("apply_along_axis", lambda a: np.apply_along_axis(lambda v: np.outer(v, v)[1], 1, a), x234)
 row("copy", lambda a: a.copy() * np.copy(a), x5)
 row(
     "meshgrid",
@@ -146,6 +148,8 @@ for _method in ("linear", "lower", "higher", "midpoint", "nearest"):
     row(f"quantile {_method}", lambda x, m=_method: np.quantile(x, [0.1, 0.55], 1, method=m), x34)
 row("quantile by q", lambda x, q: np.quantile(x, q), x5, 0.3)
 row("percentile", lambda x: np.percentile(x, 30.0, axis=(0, 1), keepdims=True), x34)
+row("nanmedian", lambda x: np.nanmedian(np.where(x34 > 1, np.nan, x)), x34, abstract=False)
+row("nanquantile", lambda x: np.nanquantile(np.where(x5 > 1, np.nan, x), 0.3), x5, abstract=False)
 row("partition", lambda x: np.sum(np.partition(x, 2, 1)[:, :2], 1), x34)
 row("sort in place", lambda x: _sorted(x), x34)
 row("searchsorted", lambda x: x * np.searchsorted(np.sort(p5), x) + np.digitize(x, [0.0, 1.0]), x5)

@@ -37,6 +37,8 @@ UNARY = [
     (sp.j0, REAL, False), (sp.j1, REAL, False), (sp.y0, POSITIVE, False), (sp.y1, POSITIVE, False),
     (sp.i0, REAL, False), (sp.i1, REAL, False), (sp.i0e, REAL, False), (sp.i1e, REAL, False),
     (sp.k0, POSITIVE, False), (sp.k1, POSITIVE, False),
+    (sp.k0e, POSITIVE, False), (sp.k1e, POSITIVE, False), (sp.erfi, OPEN, False),
+    (sp.rgamma, POSITIVE, False), (sp.ndtri_exp, (-2.0, -0.1), False),
 ]  # fmt: skip
 
 for _f, (_low, _high), _analytic in UNARY:
@@ -58,6 +60,8 @@ BINARY = [
     (sp.poch, POSITIVE, POSITIVE, False), (sp.binom, POSITIVE, UNIT, False),
     (sp.xlogy, REAL, POSITIVE, False), (sp.xlog1py, REAL, POSITIVE, False),
     (sp.rel_entr, POSITIVE, POSITIVE, False), (sp.kl_div, POSITIVE, POSITIVE, False),
+    (sp.boxcox, POSITIVE, POSITIVE, False), (sp.inv_boxcox, POSITIVE, UNIT, False),
+    (sp.boxcox1p, POSITIVE, POSITIVE, False), (sp.inv_boxcox1p, POSITIVE, UNIT, False),
     (sp.huber, UNIT, REAL, False), (sp.pseudo_huber, POSITIVE, REAL, False),
 ]  # fmt: skip
 
@@ -74,9 +78,29 @@ for _f, _left, _right, _analytic in BINARY:
 
 for _order in (0, 1, 2):
     row(f"polygamma {_order}", lambda x, n=_order: sp.polygamma(n, x), p5)
-for _f in (sp.jv, sp.yv, sp.iv, sp.kv, sp.ive, sp.gammainc, sp.gammaincc):
+for _f in (
+    sp.jv,
+    sp.yv,
+    sp.iv,
+    sp.kv,
+    sp.ive,
+    sp.kve,
+    sp.gammainc,
+    sp.gammaincc,
+    sp.stdtr,
+    sp.expn,
+    sp.hyp0f1,
+):
     row(_f.__name__, lambda x, f=_f: f(1.5, x), p5)
 row("betainc", lambda x: sp.betainc(1.5, 2.5, x), numbers(4, low=0.1, high=0.9))
+_probabilities = numbers(4, low=0.1, high=0.9)
+row("betaincc", lambda x: sp.betaincc(1.5, 2.5, x), _probabilities)
+row("gammaincinv", lambda x: sp.gammaincinv(1.5, x), _probabilities)
+row("betaincinv", lambda x: sp.betaincinv(1.5, 2.5, x), _probabilities)
+row("hyp1f1", lambda x: sp.hyp1f1(1.5, 2.5, x), x5)
+row("hyp2f1", lambda x: sp.hyp2f1(0.5, 1.5, 2.5, x), _probabilities)
+row("boxcox of 0", lambda x: sp.boxcox(x, 0.0) + sp.inv_boxcox(x, 0.0), p5)
+row("modf", lambda x: np.modf(3 * x)[0] * np.divmod(x, 0.7)[1] + np.fix(x) * np.ldexp(x, 2), x5)
 row("multigammaln", lambda x: sp.multigammaln(x, 3), 4.3)
 row("logsumexp of SciPy", lambda x: sp.logsumexp(x, axis=1, keepdims=True), x23)
 row("logsumexp weighted", lambda x, b: sp.logsumexp(x, axis=0, b=b), x23, np.exp(x23))
@@ -187,6 +211,10 @@ for _axis in (None, 0, 1, -1):
     row(f"cumsum {_axis}", lambda x, a=_axis: np.cumsum(x, a), x234)
     row(f"cumprod {_axis}", lambda x, a=_axis: np.cumprod(x, a), x234)
 row("cumprod with zeros", np.cumprod, np.array([0.5, 0.0, 2.0, 0.0, 3.0]), analytic=True)
+row("cumulative_sum", lambda x: np.cumulative_sum(x, axis=1, include_initial=True), x23)
+row("cumulative_prod", lambda x: np.cumulative_prod(x), x5)
+row("nancumsum", lambda x: np.nancumsum(np.where(x5 > 1, np.nan, x)), x5)
+row("nancumprod", lambda x: np.nancumprod(np.where(x5 > 1, np.nan, x)), x5)
 row("maximum.accumulate", lambda x: np.maximum.accumulate(x, 1), x34)
 row("minimum.accumulate", lambda x: np.minimum.accumulate(x), x34)
 row("add.accumulate", lambda x: np.add.accumulate(x, 1) * np.multiply.accumulate(x, 0), x34)

@@ -1,0 +1,150 @@
+"""Finding the names under which a user's modules keep NumPy's functions.
+
+``from numpy import zeros`` puts the function itself into the module, where replacing
+``numpy.zeros`` doesn't reach it. So the modules of the traced function and of what it can call are
+looked through. What was looked at is remembered with the answer; a name that means something else
+by the next trace brings a new search.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections import deque
+from collections.abc import Container, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..program.spans import is_internal
+
+Place = tuple[dict[str, Any], str]
+_Witness = tuple[dict[str, Any], str, int]
+
+_LIMIT = 500  # functions looked through, the nearest first
+_REMEMBERED = 2000
+_DATA = frozenset({np.ndarray, float, int, complex, bool, str, type(None)})
+_known: dict[tuple[int, ...], tuple[list[Place], list[_Witness], types.CodeType]] = {}
+
+
+def names_taken(f: Any, originals: Container[int]) -> list[Place]:
+    """Return where ``f``, and what it can call, keep originals under names of their own.
+
+    Parameters
+    ----------
+    f : callable
+        The user's function.
+    originals : container of int
+        The ``id`` of each thing to look for.
+    """
+    if isinstance(f, types.FunctionType) and not hasattr(f, "__wrapped__"):
+        return _names_of(f, originals)
+    return [place for function in _functions_in(f) for place in _names_of(function, originals)]
+
+
+def forget_names() -> None:
+    """Forget all answers, because there is something else to look for."""
+    _known.clear()
+
+
+def _names_of(function: types.FunctionType, originals: Container[int]) -> list[Place]:
+    code = function.__code__
+    key: tuple[int, ...] = (id(code), id(function.__globals__))
+    if function.__closure__ or function.__defaults__:
+        key += tuple(id(v) for v in _captured(function) if type(v) not in _DATA)
+    known = _known.get(key)
+    if known is None or known[2] is not code or not _still_holds(known[1]):
+        if len(_known) > _REMEMBERED:
+            _known.clear()
+        known = _known[key] = (*_search(function, originals), code)
+    return known[0]
+
+
+def _still_holds(witnesses: list[_Witness]) -> bool:
+    for namespace, name, seen in witnesses:  # noqa: SIM110 - twice as fast as all()
+        if id(namespace.get(name)) != seen:
+            return False
+    return True
+
+
+def _search(
+    function: types.FunctionType, originals: Container[int]
+) -> tuple[list[Place], list[_Witness]]:
+    found: list[Place] = []
+    witnesses: list[_Witness] = []
+    seen: set[int] = set()
+    waiting = deque([function])
+    while waiting and len(seen) < _LIMIT:
+        current = waiting.popleft()
+        if id(current) in seen or _is_library(current.__globals__, current.__code__.co_filename):
+            continue
+        seen.add(id(current))
+        names = tuple(_names(current.__code__))
+        for namespace, name in _places(current.__globals__, names):
+            value = namespace[name]
+            witnesses.append((namespace, name, id(value)))
+            if id(value) in originals:
+                found.append((namespace, name))
+            waiting.extend(_functions_in(value))
+        for value in _captured(current):
+            waiting.extend(_functions_in(value))
+    return found, witnesses
+
+
+def _places(namespace: dict[str, Any], names: tuple[str, ...]) -> Iterator[Place]:
+    """Yield the global names that a function uses, and those in the modules that it names."""
+    for name in names:
+        if name not in namespace:
+            continue
+        yield namespace, name
+        module = namespace[name]
+        if isinstance(module, types.ModuleType):
+            inside = vars(module)
+            if not _is_library(inside, inside.get("__file__") or "<"):
+                yield from ((inside, n) for n in names if n in inside)
+
+
+def _is_library(namespace: dict[str, Any], file: str) -> bool:
+    top = str(namespace.get("__name__")).partition(".")[0]
+    return top in sys.stdlib_module_names or is_internal(file)
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for part in code.co_consts:
+        if isinstance(part, types.CodeType):
+            yield from _names(part)
+
+
+def _captured(function: types.FunctionType) -> Iterator[Any]:
+    yield from function.__defaults__ or ()
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            continue  # a cell that is still empty
+
+
+def _functions_in(value: Any) -> list[types.FunctionType]:
+    """Return the Python functions that calling a value, or a method of it, may run."""
+    if isinstance(value, types.FunctionType):
+        wrapped = getattr(value, "__wrapped__", None)
+        return [value] if wrapped is None else [value, *_functions_in(wrapped)]
+    if isinstance(value, functools.partial):
+        return [f for v in (value.func, *value.args) for f in _functions_in(v)]
+    if isinstance(value, types.MethodType):
+        return _functions_in(value.__func__) + _functions_in(value.__self__)
+    if isinstance(value, list | tuple | dict) and len(value) < 100:
+        parts = value.values() if isinstance(value, dict) else value
+        return [f for v in parts if callable(v) for f in _functions_in(v)]
+    cls = value if isinstance(value, type) else type(value)
+    if cls.__module__ == "builtins" or isinstance(value, types.ModuleType):
+        return []
+    members = (v for base in cls.__mro__[:-1] for v in vars(base).values())
+    return [f for v in members if (f := _method(v)) is not None]
+
+
+def _method(member: Any) -> types.FunctionType | None:
+    member = getattr(member, "fget", getattr(member, "__func__", member))
+    return member if isinstance(member, types.FunctionType) else None

@@ -243,5 +243,5 @@ def test_every_primitive_is_in_the_table() -> None:
         equations = recorded(row, row.args, like(row.f(*row.args), 100))
         seen.update(e.primitive.name for e in equations)
     # loops and branches have tests of their own: tests/transform/test_control_flow.py
-        smooth = {n for n, p in PRIMITIVES.items() if p.differentiable and p.joint is None}
+    smooth = {n for n, p in PRIMITIVES.items() if p.differentiable and p.joint is None}
     assert smooth - seen == set()

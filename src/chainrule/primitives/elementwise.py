@@ -430,7 +430,9 @@ def _round(a: Any, decimals: int = 0) -> Any:
 
 FUNCTIONS[np.fix] = lambda x: np.trunc(x)
 FUNCTIONS[np.divmod] = lambda a, b: (np.floor_divide(a, b), np.remainder(a, b))
-FUNCTIONS[np.ldexp] = lambda a, exponent: a * np.exp2(exponent * 1.0)
+FUNCTIONS[np.ldexp] = lambda a, exponent: (
+    a * (2.0**exponent if isinstance(exponent, int) else np.exp2(exponent.astype(a.dtype)))
+)
 
 
 @implements(np.modf)

@@ -61,7 +61,13 @@ def _polyder(p: Any, m: int = 1) -> Any:
 def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     if m < 0:
         raise ValueError("Order of integral must be positive (see polyder)")
-    constants = [0.0] * m if k is None else [k] * m if not ndim_of(k) else list(k)
+    constants = (
+        [0.0] * m
+        if k is None
+        else list(k)
+        if isinstance(k, list | tuple) or ndim_of(k)
+        else [k] * m
+    )
     if len(constants) == 1 and m > 1:
         constants = constants * m
     if len(constants) < m:

@@ -304,7 +304,6 @@ PSEUDO_HUBER = special(
     lambda y, delta, r: scale(r / np.hypot(1.0, r / delta)),
 )
 
-EXPN: Primitive = special("expn", _no_rule("expn", "n"), lambda y, n, x: scale(-EXPN(n - 1.0, x)))
 HYP0F1: Primitive = special(
     "hyp0f1", _no_rule("hyp0f1", "v"), lambda y, v, z: scale(HYP0F1(v + 1.0, z) / v)
 )
@@ -322,12 +321,16 @@ HYP2F1: Primitive = special(
 
 
 def _box_cox(x: Any, power: Any) -> Any:
+    if isinstance(power, int | float):
+        return np.expm1(power * np.log(x)) / power if power else np.log(x)
     zero = np.equal(power, 0)
     safe = np.where(zero, 1.0, power)
     return np.where(zero, np.log(x), np.expm1(safe * np.log(x)) / safe)
 
 
 def _inverse_box_cox(y: Any, power: Any) -> Any:
+    if isinstance(power, int | float):
+        return np.exp(np.log1p(power * y) / power) if power else np.exp(y)
     zero = np.equal(power, 0)
     safe = np.where(zero, 1.0, power)
     return np.where(zero, np.exp(y), np.exp(np.log1p(safe * y) / safe))

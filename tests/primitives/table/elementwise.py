@@ -88,7 +88,6 @@ for _f in (
     sp.gammainc,
     sp.gammaincc,
     sp.stdtr,
-    sp.expn,
     sp.hyp0f1,
 ):
     row(_f.__name__, lambda x, f=_f: f(1.5, x), p5)

@@ -12,9 +12,10 @@ from .chains import chain_of
 from .collect import Collected
 from .formulas import Formulas
 from .naming import Names
-from .statements import divide
+from .statements import Block, divide, refine
 from .steps import Step, build_steps
 
+MAX_REFINEMENTS = 4
 LEVELS = ("statement", "primitive")
 
 
@@ -41,14 +42,20 @@ class Explanation:
 
     def __init__(self, found: Collected, level: str) -> None:
         blocks = divide(found, level)
-        names = Names(found, blocks)
-        formulas = Formulas(found, names, blocks)
+        for _ in range(MAX_REFINEMENTS):
+            names = Names(found, blocks)
+            formulas = Formulas(found, names, blocks)
+            steps = build_steps(found, blocks, formulas)
+            coarse = _without_formula(blocks, steps)
+            if not coarse:
+                break
+            blocks = refine(found, blocks, coarse)
         self.level = level
         self.function = name_of(found.arguments.f).strip("`")
         self.output = names.output
         self.value = found.value
         self.gradient = found.gradient
-        self.steps: list[Step] = build_steps(found, blocks, formulas)
+        self.steps: list[Step] = steps
         self.span: Span | None = definition(found.arguments.f)
         self.legend = formulas.legend
         self.unused = [
@@ -90,17 +97,19 @@ class Explanation:
 
     # -- showing it ------------------------------------------------------------------------------
 
-    def to_text(self, width: int | None = None) -> str:
+    def to_text(self, width: int | None = None, turns: int | None = 6) -> str:
         """Return the explanation as plain text.
 
         Parameters
         ----------
         width : int, optional
             Columns that it may take; by default those of the terminal.
+        turns : int or None
+            A loop with more turns than this is shown by its first and last ones; None shows all.
         """
         from .text import to_text
 
-        return to_text(self, width)
+        return to_text(self, width, turns)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -131,6 +140,17 @@ class Explanation:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         return {"text/plain": self.to_text(100), "text/html": self.to_html()}
+
+
+def _without_formula(blocks: list[Block], steps: list[Step]) -> set[int]:
+    """Return which blocks have an edge that no formula was found for, though parts may have."""
+    number = {id(block): i for i, block in enumerate(blocks)}
+    return {
+        number[id(edge.block)]
+        for step in steps
+        for edge in step.edges
+        if edge.expr is None and len(edge.block.equations) > 1
+    }
 
 
 def check_level(level: str) -> None:

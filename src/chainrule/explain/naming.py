@@ -174,17 +174,24 @@ def input_paths(found: Collected) -> list[str]:
 
 
 def _results(block: Block) -> dict[Var, str]:
-    """Names that the block's frame gives to its results."""
-    last: dict[Any, Equation] = {}
-    for equation in block.equations:
-        path = user_path(equation)
-        if len(path) > block.depth:
-            last[path[block.depth]] = equation  # a helper's last result is what it returns
+    """Names that the block's frames give to its results, the outermost frame's first."""
     found: dict[Var, str] = {}
-    for (code, lasti), equation in last.items():
-        name = result_name(code, lasti)
-        if name is not None:
-            found[equation.outs[0]] = name
+    made = set(block.made)
+    around: list[Block] = []
+    outer: Block | None = block
+    while outer is not None:
+        around.insert(0, outer)
+        outer = outer.outer
+    for part in around:
+        last: dict[Any, Equation] = {}
+        for equation in part.equations:
+            path = user_path(equation)
+            if len(path) > part.depth:
+                last[path[part.depth]] = equation  # a helper's last result is what it returns
+        for (code, lasti), equation in last.items():
+            name = result_name(code, lasti)
+            if name is not None and equation.outs[0] in made:
+                found.setdefault(equation.outs[0], name)
     return found
 
 

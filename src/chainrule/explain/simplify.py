@@ -62,10 +62,11 @@ def _unstretched(factors: list[Factor]) -> list[Factor]:
     whole = np.broadcast_shapes(*shapes)
     kept = list(factors)
     for i, (factor, exponent) in enumerate(factors):
-        if isinstance(factor, Apply) and _only_stretches(factor):
+        while isinstance(factor, Apply) and _only_stretches(factor):
             inner = factor.args[0]
-            if np.broadcast_shapes(inner.shape, *shapes[:i], *shapes[i + 1 :]) == whole:
-                kept[i], shapes[i] = (inner, exponent), inner.shape
+            if np.broadcast_shapes(inner.shape, *shapes[:i], *shapes[i + 1 :]) != whole:
+                break
+            factor, kept[i], shapes[i] = inner, (inner, exponent), inner.shape
     return kept
 
 
@@ -212,11 +213,12 @@ def _with_softmax(factors: list[Factor]) -> list[Factor]:
         for j, (below, exponent) in enumerate(factors):
             while isinstance(below, Apply) and below.op in ("reshape", "broadcast_to"):
                 below = below.args[0]
-            if exponent == -1 and isinstance(below, Apply) and below.op == "sum":
-                if below.args[0] == above:
-                    rest = [f for k, f in enumerate(factors) if k not in (i, j)]
-                    axis = tuple(below.params["axis"])
-                    return [*rest, (softmax(above.args[0], axis), 1)]
+            is_sum = isinstance(below, Apply) and below.op == "sum" and below.args[0] == above
+            if exponent == -1 and is_sum:
+                assert isinstance(below, Apply)
+                rest = [f for k, f in enumerate(factors) if k not in (i, j)]
+                axis = tuple(below.params["axis"])
+                return [*rest, (softmax(above.args[0], axis), 1)]
     return factors
 
 

@@ -27,6 +27,8 @@ class Block:
         The edges of its equations, in the order of the pull.
     repetition : int
         How many times the same place has run before.
+    outer : Block or None
+        The block that it is a part of.
     """
 
     equations: list[Equation]
@@ -34,6 +36,7 @@ class Block:
     frame: Frame | None
     flows: list[Flow] = field(default_factory=list)
     repetition: int = 0
+    outer: Block | None = None
 
     @property
     def made(self) -> list[Var]:
@@ -47,12 +50,32 @@ def divide(found: Collected, level: str) -> list[Block]:
     if level == "primitive":
         blocks = [Block([e], depth, _frame(e, depth)) for e in found.equations]
     else:
-        blocks = list(_by_statement(found.equations, depth))
-    _add_flows(blocks, found.flows)
+        blocks = [
+            part for block in _by_statement(found.equations, depth) for part in _descended(block)
+        ]
+    return finish(found, blocks)
+
+
+def refine(found: Collected, blocks: list[Block], coarse: set[int]) -> list[Block]:
+    """Divide some blocks further, into parts whose derivatives can be written down."""
+    parts: list[Block] = []
+    for i, block in enumerate(blocks):
+        parts.extend(_parts(block) if i in coarse else [block])
+    return finish(found, parts)
+
+
+def finish(found: Collected, blocks: list[Block]) -> list[Block]:
+    """Tell the blocks their edges, and how often the same place ran before."""
+    of = {out: block for block in blocks for out in block.made}
+    for block in blocks:
+        block.flows = []
+    for flow in found.flows:
+        of[flow.equation.outs[0]].flows.append(flow)
     seen: dict[Any, int] = {}
     for block in blocks:
         if block.frame is not None:
-            key = place(block.frame)
+            first = block.equations[0].origin
+            key = place(block.frame), first
             block.repetition = seen.get(key, 0)
             seen[key] = block.repetition + 1
     return blocks
@@ -85,7 +108,65 @@ def _frame(equation: Equation, depth: int) -> Frame | None:
     return path[min(depth, len(path) - 1)] if path else None
 
 
-def _add_flows(blocks: list[Block], flows: list[Flow]) -> None:
-    of = {out: block for block in blocks for out in block.made}
-    for flow in flows:
-        of[flow.equation.outs[0]].flows.append(flow)
+# -- finer parts ---------------------------------------------------------------------------------
+
+_PRODUCTS = frozenset({"matmul", "einsum", "solve", "windows", "convolve"})
+MAX_PRODUCTS = 1
+
+
+def _descended(block: Block) -> list[Block]:
+    """Go into helpers that are programs of their own, such as the layers of a network.
+
+    A helper that does one thing belongs to the statement that calls it.
+    """
+    depth = block.depth + 1
+    inner = [e for e in block.equations if len(user_path(e)) > depth]
+    products = [e for e in inner if e.primitive.name in _PRODUCTS]
+    if len(products) <= MAX_PRODUCTS:
+        return [block]
+    return [part for piece in _by_helper(block) for part in _descended(piece)]
+
+
+def _by_helper(block: Block) -> list[Block]:
+    """Divide a block by the statements of the helpers that it calls."""
+    depth = block.depth + 1
+    pieces: list[Block] = []
+    run: list[Equation] = []
+    calls: Any = None
+    for equation in [*block.equations, None]:
+        path = () if equation is None else user_path(equation)
+        call = None if equation is None else (len(path) > depth, path[block.depth : depth])
+        if run and call != calls:
+            inside = calls[0]
+            made = _by_statement(run, depth if inside else block.depth)
+            pieces.extend(_within(block, made))
+            run = []
+        calls = call
+        if equation is not None:
+            run.append(equation)
+    return pieces
+
+
+def _parts(block: Block) -> list[Block]:
+    """Divide a block by its helpers' statements, or at operations that are not element-wise."""
+    pieces = _by_helper(block)
+    if len(pieces) > 1:
+        return pieces
+    runs: list[list[Equation]] = []
+    previous: bool | None = None
+    for equation in block.equations:
+        elementwise = equation.primitive.elementwise
+        if not (runs and elementwise and previous):
+            runs.append([])
+        runs[-1].append(equation)
+        previous = elementwise
+    if len(runs) == 1:
+        runs = [[equation] for equation in block.equations]
+    made = [Block(run, block.depth, _frame(run[-1], block.depth)) for run in runs]
+    return list(_within(block, made))
+
+
+def _within(outer: Block, parts: Iterable[Block]) -> Iterable[Block]:
+    for part in parts:
+        part.outer = outer
+        yield part

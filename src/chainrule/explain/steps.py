@@ -57,8 +57,8 @@ class Step:
         Position in the explanation, from 1.
     symbol : str
         What is computed, such as ``∂L/∂W2``.
-    name : str
-        The variable that is differentiated by: ``W2``.
+    name, base : str
+        The variable that is differentiated by: ``h⁽³⁾``; and its name in the source: ``h``.
     rule : str
         The rule used: ``matmul, right``.
     formula : str
@@ -90,6 +90,7 @@ class Step:
     index: int
     symbol: str
     name: str
+    base: str
     rule: str
     formula: str
     span: Span | None
@@ -105,6 +106,11 @@ class Step:
     expr: Expr | None = field(repr=False)
     operand: Var = field(repr=False)
     slope: Expr | None = field(default=None, repr=False)
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What it shares with the same step of another turn of a loop."""
+        return self.base, self.line, self.rule
 
     @property
     def line(self) -> int | None:
@@ -236,6 +242,7 @@ def _step(
         index=index,
         symbol=formulas.cotangent_name(operand),
         name=formulas.names.ensure(operand),
+        base=formulas.names.base(operand) or "",
         rule=_rule(edges),
         formula=_formula(edges, expr, formulas),
         span=_span(last.block),
@@ -310,17 +317,24 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 
 def _masked(edges: list[Edge]) -> float | None:
-    """Return the share of elements that a step's own masks cut off."""
+    """Return the share of elements that a step's own mask cuts off.
+
+    Only where one way leads through the block: on several ways a mask of one says little.
+    """
     shares = []
     for edge in edges:
-        mine = [
-            f.moved.mask
-            for f in edge.block.flows
-            if type(f.moved) is Masked and type(f.given) is not Masked and np.ndim(f.moved.mask)
-        ]
-        if not mine:
+        into: dict[Var, list[Flow]] = {}
+        for flow in edge.block.flows:
+            into.setdefault(flow.operand, []).append(flow)
+        flows, mask = edge.flows, None
+        while len(flows) == 1:
+            (flow,) = flows
+            if type(flow.moved) is Masked and type(flow.given) is not Masked:
+                mask = flow.moved.mask
+            flows = into.get(flow.equation.outs[0], [])
+        if flows or mask is None or not np.ndim(mask):
             return None
-        shares.append(min(1.0 - float(np.mean(mask)) for mask in mine))
+        shares.append(1.0 - float(np.mean(mask)))
     return min(shares) or None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import unicodedata
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -76,11 +77,11 @@ def header(explanation: Explanation) -> str:
     return "   ".join(p for p in (*parts, f"{good}/{all_} edges verified") if p)
 
 
-def to_text(explanation: Explanation, width: int | None = None) -> str:
+def to_text(explanation: Explanation, width: int | None = None, turns: int | None = 6) -> str:
     """Return the explanation as plain text of at most ``width`` columns."""
     width = width or shutil.get_terminal_size((100, 24)).columns
     lines = wrap(header(explanation), width)
-    lines.extend(_table(table_rows(explanation), width))
+    lines.extend(_table(table_rows(explanation, turns), width))
     for line in footer(explanation):
         lines.extend(wrap(line, width))
     return "\n".join(lines)
@@ -100,9 +101,50 @@ def footer(explanation: Explanation) -> list[str]:
     return lines
 
 
-def table_rows(explanation: Explanation) -> list[tuple[str, ...]]:
-    """Return the cells of the whole table, the headings first."""
-    return [HEADINGS, *(row(step) for step in explanation.steps)]
+def table_rows(explanation: Explanation, turns: int | None = 6) -> list[tuple[str, ...]]:
+    """Return the cells of the whole table, the headings first; a gap has just two cells filled."""
+    rows = [HEADINGS]
+    for item in abridged(explanation.steps, turns):
+        rows.append(_gap_row(*item) if isinstance(item, tuple) else row(item))
+    return rows
+
+
+def abridged(steps: list[Step], turns: int | None) -> Iterator[Step | tuple[int, int]]:
+    """Yield steps, and instead of the middle turns of long loops the first and last left out."""
+    i = 0
+    while i < len(steps):
+        period, count = _repeats(steps, i) if turns is not None else (1, 1)
+        if turns is None or count <= max(turns, 3):
+            yield steps[i]
+            i += 1
+            continue
+        first, last = i + 2 * period, i + (count - 1) * period
+        yield from steps[i:first]
+        yield steps[first].index, steps[last - 1].index
+        yield from steps[last : last + period]
+        i = last + period
+
+
+MAX_PERIOD = 16
+
+
+def _repeats(steps: list[Step], start: int) -> tuple[int, int]:
+    """Return how long a pattern of steps is, and how often it follows upon itself."""
+    best = (1, 1)
+    for period in range(1, MAX_PERIOD + 1):
+        pattern = [s.kind for s in steps[start : start + period]]
+        count = 1
+        while [s.kind for s in steps[start + count * period :][:period]] == pattern:
+            count += 1
+        if count > best[1]:
+            best = period, count
+            break
+    return best
+
+
+def _gap_row(first: int, last: int) -> tuple[str, ...]:
+    filled = {"#": "⋮", "step": f"steps {first}–{last}: further turns of the loop"}
+    return tuple(filled.get(h, "") for h in HEADINGS)
 
 
 def fit(rows: list[tuple[str, ...]], width: int) -> dict[str, int]:

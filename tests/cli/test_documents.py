@@ -13,4 +13,5 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the documents s
 def test_console_blocks_show_what_the_commands_print(name, tmp_path):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "```console\n$ chainrule" in text
-    assert without_rounding(rerun(text, tmp_path)) == without_rounding(text)
+    now = rerun(text, tmp_path)
+    assert without_rounding(now) == without_rounding(text), "see tests/cli/documents.py"

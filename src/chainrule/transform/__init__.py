@@ -3,6 +3,7 @@
 from .branching import cond, switch, while_loop
 from .check import GradientReport, check_gradients
 from .checkpointing import checkpoint
+from .custom import custom_rule
 from .gradient import grad, stop_gradient, value_and_grad
 from .jacobian import hessian, hvp, jacobian
 from .linear import jvp, linearize, vjp
@@ -14,6 +15,7 @@ __all__ = [
     "check_gradients",
     "checkpoint",
     "cond",
+    "custom_rule",
     "fori_loop",
     "grad",
     "hessian",

@@ -275,7 +275,7 @@ def _column(flags: Any, like: Any) -> Any:
 COND = Primitive(
     "cond",
     _cond,
-    type_rule=lambda *types, yes, no, shared: tuple(  # type: ignore[arg-type, return-value]
+    type_rule=lambda *types, yes, no, shared: tuple(  # type: ignore[arg-type]
         _output_type(o) for o in yes.outputs
     ),
     joint=_cond_derivative,
@@ -412,7 +412,7 @@ def _while_batched(
 WHILE = Primitive(
     "while",
     _while,
-    type_rule=lambda *types, test, body: tuple(  # type: ignore[arg-type, return-value]
+    type_rule=lambda *types, test, body: tuple(  # type: ignore[arg-type]
         _output_type(o) for o in body.outputs
     ),
     joint=_while_derivative,

@@ -39,6 +39,7 @@ class custom_rule:  # noqa: N801 - used as a decorator, like the functions besid
     ----------
     f : callable
         The function; positional arguments that are arrays, scalars or pytrees of them.
+        Keyword-only arguments are options: the rules get them as they are.
     vjp, jvp, maps : callable, optional
         The rule; they may also be set later by the decorators of the same names.
     result : callable, optional
@@ -105,12 +106,11 @@ class custom_rule:  # noqa: N801 - used as a decorator, like the functions besid
         """Call the function; inside of a trace its arguments become plain arrays for it."""
         if kwargs:
             bound = inspect.signature(self.f).bind(*args, **kwargs)
-            bound.apply_defaults()
-            args = bound.args
+            args, kwargs = bound.args, bound.kwargs
         leaves, treedef = flatten(args)
         if current() is None or not any(isinstance(x, Tracer) for x in leaves):
-            return self.f(*args)
-        run = _Run(self, treedef)
+            return self.f(*args, **kwargs)
+        run = _Run(self, treedef, kwargs)
         outs = bind_joint(CUSTOM, tuple(leaves), {"run": run})
         assert run.out_tree is not None
         return run.out_tree.unflatten(outs)
@@ -124,16 +124,17 @@ class custom_rule:  # noqa: N801 - used as a decorator, like the functions besid
 class _Run:
     """A custom function for one structure of arguments; what the equation carries."""
 
-    def __init__(self, custom: custom_rule, in_tree: TreeDef) -> None:
+    def __init__(self, custom: custom_rule, in_tree: TreeDef, options: dict[str, Any]) -> None:
         self.custom = custom
         self.in_tree = in_tree
+        self.options = options
         self.out_tree: TreeDef | None = None
 
     def __repr__(self) -> str:
         return f"<{self.custom.name}>"
 
     def call(self, *leaves: Any) -> tuple[Any, ...]:
-        out, self.out_tree = flatten(self.custom.f(*self.in_tree.unflatten(leaves)))
+        out, self.out_tree = flatten(self.custom.f(*self.in_tree.unflatten(leaves), **self.options))
         return tuple(np.asarray(o)[()] for o in out)
 
     def types(self, *types: ArrayType) -> tuple[ArrayType, ...]:
@@ -147,7 +148,7 @@ class _Run:
                 "that returns an array of the right shape and dtype",
             )
         examples = [np.zeros(t.shape, t.dtype) for t in types]
-        out, self.out_tree = flatten(like(*self.in_tree.unflatten(examples)))
+        out, self.out_tree = flatten(like(*self.in_tree.unflatten(examples), **self.options))
         return tuple(array_type(o) for o in out)
 
     def derivative(self, ys: list[Any], xs: list[Any]) -> Joint:
@@ -173,6 +174,7 @@ class _Point:
     def __init__(self, run: _Run, ys: list[Any], xs: list[Any]) -> None:
         self.custom = run.custom
         self.in_tree = run.in_tree
+        self.options = run.options
         assert run.out_tree is not None
         self.out_tree = run.out_tree
         self.xs = xs
@@ -189,7 +191,7 @@ class _Point:
 
     def pull_rule(self, given: list[Any]) -> list[Any]:
         ct = self.out_tree.unflatten(self._filled(given, self.out_types))
-        found = self.custom.rules["vjp"](ct, self.y, *self.args)
+        found = self.custom.rules["vjp"](ct, self.y, *self.args, **self.options)
         if not isinstance(found, tuple) or len(found) != len(self.args):
             raise GradientError(
                 f"the vjp of `{self.custom.name}` has to return a tuple with {len(self.args)} "
@@ -217,7 +219,7 @@ class _Point:
 
     def push_rule(self, given: list[Any]) -> list[Any]:
         tangents = self.in_tree.unflatten(self._filled(given, self.in_types))
-        moved = self.custom.rules["jvp"](tuple(tangents), self.y, *self.args)
+        moved = self.custom.rules["jvp"](tuple(tangents), self.y, *self.args, **self.options)
         leaves = self.out_tree.flatten_like(moved, f"the jvp of {self.custom.name}")
         for value, type_ in zip(leaves, self.out_types, strict=True):
             if np.shape(value) != type_.shape:
@@ -258,7 +260,7 @@ class _Point:
     def _transposable(self, have: str, want: str, linear: Any, start: list[Any]) -> Any:
         try:
             return pull_of(linear, *start)[1]
-        except TraceError as error:
+        except (TraceError, UnsupportedError) as error:
             raise UnsupportedError(
                 f"`{self.custom.name}` has a {have} and is differentiated in {want} mode",
                 span=_place(self.custom.rules[have]),
@@ -270,7 +272,7 @@ class _Point:
     # -- linear maps -----------------------------------------------------------------------------
 
     def _maps(self) -> list[LinearMap | None]:
-        found = list(self.custom.rules["maps"](self.y, *self.args))
+        found = list(self.custom.rules["maps"](self.y, *self.args, **self.options))
         if len(found) != len(self.xs) or len(self.out_types) != 1:
             raise GradientError(
                 f"the maps of `{self.custom.name}` have to be one per argument, all of them and "

@@ -96,6 +96,19 @@ def test_programs_come_back(f, args):
         assert same(a, b)
 
 
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (0, 2, 1), (1, 0, 2)])
+def test_the_layout_of_constants_comes_back(axes):
+    # it decides in which order BLAS adds
+    a = np.arange(24.0).reshape(2, 3, 4)
+    turned = a.transpose(axes).copy().transpose(np.argsort(axes))
+    f, g = (trace_program(lambda x, a=a: x + a, 1.0, abstract=True)[0] for a in (a, turned))
+    assert f.fingerprint() == g.fingerprint()
+    again = Program.from_json(g.to_json())
+    (constant,) = (o for o in again.equations[0].operands if type(o) is np.ndarray)
+    assert constant.strides == turned.strides
+    np.testing.assert_array_equal(constant, a)
+
+
 def test_names_come_back():
     def f(x):
         y = np.sin(x)
@@ -163,6 +176,9 @@ class TestDamage:
             {"array": ["<f8", [2], "AAAA"]},
             {"array": ["<f8", [-1], ""]},
             {"array": ["<f8", [1], "!!!!"]},
+            {"array": ["<f8", [1], "AAAAAAAAAAA=", "K"]},
+            {"array": ["<f8", [1], "AAAAAAAAAAA=", [1]]},
+            {"array": ["<f8", [1], "AAAAAAAAAAA=", [0, 0]]},
             {"array": ["O", [1], "AAAAAAAAAAA="]},
             {"array": ["M8[s]", [1], "AAAAAAAAAAA="]},
             {"dtype": "O"},

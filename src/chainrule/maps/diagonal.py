@@ -22,7 +22,7 @@ class Zero(LinearMap):
         self.out_shape = out_shape
 
     def apply(self, v: Any) -> Any:
-        return np.zeros(self.out_shape, v.dtype)
+        return np.zeros(self.out_shape, getattr(v, "dtype", float))
 
     def apply_masked(self, v: Masked) -> Any:
         return Masked(self.apply(v.value), np.False_)

@@ -222,6 +222,9 @@ class Gather(LinearMap):
     def text(self, v: str, show: Show) -> str:
         return f"{v}[{index_text(self.index)}]"
 
+    def gain(self, shape: Shape, dtype: Any = np.float64) -> float:
+        return _most_taken(self.in_shape, self.index)
+
 
 class ScatterAdd(LinearMap):
     """Adds elements at an advanced index into zeros: the transpose of a gather.
@@ -248,6 +251,19 @@ class ScatterAdd(LinearMap):
     def text(self, v: str, show: Show) -> str:
         return f"{v} added at [{index_text(self.index)}]"
 
+    def gain(self, shape: Shape, dtype: Any = np.float64) -> float:
+        return _most_taken(self.out_shape, self.index)
+
+
+def _most_taken(shape: Shape, index: Any) -> float:
+    """Return the root of how often an index takes the element that it takes most often.
+
+    ``transpose ∘ gather`` multiplies each element by that number: it is diagonal.
+    """
+    counts = np.zeros(shape)
+    np.add.at(counts, index, 1.0)
+    return float(np.sqrt(np.max(counts, initial=0.0)))
+
 
 class Windows(LinearMap):
     """Sliding windows, as ``numpy.lib.stride_tricks.sliding_window_view`` takes them."""
@@ -270,6 +286,11 @@ class Windows(LinearMap):
 
     def text(self, v: str, show: Show) -> str:
         return f"windows({v}, {'×'.join(map(str, self.window))})"
+
+    def gain(self, shape: Shape, dtype: Any = np.float64) -> float:
+        # transpose ∘ windows multiplies each element by the number of windows it is in
+        counts = self.transpose().apply(self.apply(np.ones(self.in_shape)))
+        return float(np.sqrt(np.max(counts, initial=0.0)))
 
 
 class OverlapAdd(LinearMap):
@@ -294,6 +315,9 @@ class OverlapAdd(LinearMap):
     def text(self, v: str, show: Show) -> str:
         return f"overlap-add({v}, {'×'.join(map(str, self.window))})"
 
+    def gain(self, shape: Shape, dtype: Any = np.float64) -> float:
+        return self.transpose().gain(self.out_shape, dtype)
+
 
 class Cumulative(LinearMap):
     """Running sums along one axis, forwards or from the end."""
@@ -315,3 +339,8 @@ class Cumulative(LinearMap):
 
     def text(self, v: str, show: Show) -> str:
         return f"{'reversed ' if self.reverse else ''}cumsum({v}, {self.axis})"
+
+    def gain(self, shape: Shape, dtype: Any = np.float64) -> float:
+        # the inverse of the triangle of ones is a difference, whose singular values are sines
+        n = shape[self.axis]
+        return float(0.5 / np.sin(np.pi / (4 * n + 2))) if n and 0 not in shape else 0.0

@@ -202,6 +202,10 @@ class Solve(LinearMap):
     def text(self, v: str, show: Show) -> str:
         return f"{show(self.a)}⁻¹ {v}"
 
+    def gain(self, shape: tuple[int, ...], dtype: Any = np.float64) -> float:
+        smallest = np.linalg.svd(np.asarray(self.a), compute_uv=False)[..., -1:]
+        return float(np.max(1.0 / smallest, initial=0.0))
+
 
 def _conjugate(a: Any) -> Any:
     return np.conj(a) if a.dtype.kind == "c" else a

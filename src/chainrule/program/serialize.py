@@ -169,11 +169,17 @@ class _Writer:
             return {"hole": int(value)}
         return self.special(value)
 
+    def constant(self, array: np.ndarray[Any, Any]) -> list[Any]:
+        content = [array.dtype.str, list(array.shape), self.array(array)]
+        # the layout decides in which order BLAS adds, and so about the last bit of a result
+        special = self.names and not array.flags.c_contiguous
+        return [*content, _layout(array)] if special else content
+
     def special(self, value: Any) -> Any:
         if isinstance(value, np.dtype) and value.kind in _KINDS:
             return {"dtype": value.str}
         if type(value) is np.ndarray and value.dtype.kind in _KINDS:
-            return {"array": [value.dtype.str, list(value.shape), self.array(value)]}
+            return {"array": self.constant(value)}
         if isinstance(value, np.generic) and value.dtype.kind in _KINDS:
             return {"scalar": [value.dtype.str, self.array(np.asarray(value))]}
         codec = CODECS.get(type(value))
@@ -184,6 +190,11 @@ class _Writer:
         if isinstance(value, Program):
             return {"program": self.program(value)}
         raise _UnwritableError(type(value).__name__)
+
+
+def _layout(array: np.ndarray[Any, Any]) -> list[int]:
+    """Return the axes from the one with the largest steps in memory to the smallest."""
+    return sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
 
 
 class _UnwritableError(Exception):
@@ -266,13 +277,16 @@ def _dtype(text: Any) -> np.dtype[Any]:
 
 
 def _read_array(reader: _Reader, content: Any) -> np.ndarray[Any, Any]:
-    dtype, shape, data = content
+    dtype, shape, data, *layout = content
     try:
         raw = base64.b64decode(data, validate=True)
     except binascii.Error as error:
         raise ProgramError("the elements of a constant are damaged", why=str(error)) from None
     flat = np.frombuffer(raw, _dtype(dtype)).copy()
     array = flat.reshape(tuple(_natural(n) for n in shape)).copy()
+    if layout:
+        axes = [_natural(axis) for axis in layout[0]]
+        array = array.transpose(axes).copy().transpose(np.argsort(axes)).copy(order="K")
     array.flags.writeable = False
     return array
 

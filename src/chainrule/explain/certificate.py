@@ -19,7 +19,8 @@ from ..program.equation import Equation, Var
 from .collect import Flow
 
 TOLERANCE = {"double": 1e-6, "single": 1e-4}
-_STEP = float(np.finfo(float).eps) ** (1 / 3)
+_EPSILON = float(np.finfo(float).eps)
+_STEP = _EPSILON ** (1 / 3)
 _KINKED = frozenset(
     {"abs", "maximum", "minimum", "max", "min", "norm", "hypot", "sort", "median", "prod"}
 )
@@ -125,7 +126,9 @@ class _Check:
         ahead, behind = self._replay(direction, step), self._replay(direction, -step)
         quotients = [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
         gap = _norm(p - q for p, q in zip(pushed, quotients, strict=True))
-        size = max(_norm(quotients), _norm(pushed))
+        # Below the rounding of the difference quotient itself nothing can be told apart.
+        rounding = 8 * _EPSILON * _norm(ahead) / step
+        size = max(_norm(quotients), _norm(pushed), rounding / self.tolerance)
         error = gap / size if size > 0 else gap
         if not np.isfinite(error):
             return Certificate(

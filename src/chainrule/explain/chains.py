@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .steps import Step
 
 MAX_NODES = 80
+MAX_TERMS = 4
 
 
 def chain_of(step: Step, steps: list[Step]) -> str:
@@ -21,7 +22,7 @@ def chain_of(step: Step, steps: list[Step]) -> str:
     """
     earlier = {s.symbol: s for s in steps[1:] if s.index < step.index}
     whole = step.slope or step.expr
-    if whole is None:
+    if whole is None or len(step.edges) > MAX_TERMS:
         return step.formula
     while True:
         longer = replace(whole, lambda e: _formula_of(e, earlier))

@@ -52,11 +52,21 @@ class Symbol(Expr):
         Whether it is a cotangent, ``∂L/∂x``, rather than a value of the program.
     atomic : bool
         False for a piece of source such as ``x + 1``, which needs parentheses.
+    hidden : bool
+        Whether the program has no name for it, because a rule made it up.
     """
 
-    __slots__ = ("atomic", "gradient", "name", "value")
+    __slots__ = ("atomic", "gradient", "hidden", "name", "value")
 
-    def __init__(self, name: str, value: Any, gradient: bool = False, atomic: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        value: Any,
+        gradient: bool = False,
+        atomic: bool = True,
+        hidden: bool = False,
+    ) -> None:
+        self.hidden = hidden
         self.name = name
         self.value = value
         self.gradient = gradient

@@ -84,11 +84,26 @@ class Formulas:
 
     # -- the backward computation ----------------------------------------------------------------
 
-    def contribution(self, flows: list[Flow], results: list[Var]) -> Expr | None:
+    def contribution(
+        self, flows: list[Flow], results: list[Var], within: list[Flow]
+    ) -> Expr | None:
         """Return what some flows into one variable add up to, from the gradients by ``results``.
 
-        None if it cannot be written down, or no formula reproduces the numbers.
+        Parameters
+        ----------
+        flows : list of Flow
+            The edges that end at the variable.
+        results : list of Var
+            The results of the block.
+        within : list of Flow
+            All edges of the block.
+
+        Returns
+        -------
+        Expr or None
+            None if it cannot be written down, or no formula reproduces the numbers.
         """
+        self._reached = {id(f): _reached(f, set(results), within) for f in flows}
         stops = {
             self._found.traced[u]: self.cotangent(u)
             for u in results
@@ -126,7 +141,11 @@ class Formulas:
         yield raw
 
     def _sum_of(self, flows: list[Flow], stops: dict[Any, Expr]) -> Expr:
-        parts = [self._expand(_operand(flow.traced), stops, None, 0) for flow in flows]
+        parts = []
+        for flow in flows:
+            # Two results may have one and the same cotangent, but just one of them is meant.
+            mine = {self._found.traced.get(u): self.cotangent(u) for u in self._reached[id(flow)]}
+            parts.append(self._expand(_operand(flow.traced), {**stops, **mine}, None, 0))
         expr = parts[0]
         for part in parts[1:]:
             shape = np.broadcast_shapes(expr.shape, part.shape)
@@ -315,6 +334,21 @@ def _is_worth_a_name(expr: Expr) -> bool:
     return isinstance(expr, Product | Total) or (isinstance(expr, Apply) and expr.op not in _MOVES)
 
 
+def _reached(flow: Flow, results: set[Var], within: list[Flow]) -> list[Var]:
+    """Return the results of a block that a flow comes from, without passing another one."""
+    reached: list[Var] = []
+    todo = [flow.equation.outs[0]]
+    seen: set[Var] = set()
+    while todo:
+        var = todo.pop()
+        if var in results:
+            reached.append(var)
+        elif var not in seen:
+            seen.add(var)
+            todo.extend(f.equation.outs[0] for f in within if f.operand is var)
+    return reached
+
+
 class _TooDeepError(Exception):
     """A formula has too many levels to be read."""
 
@@ -372,6 +406,7 @@ def agrees(found: Any, wanted: Any) -> bool:
         return False
     single = wanted.dtype.itemsize <= 4 or wanted.dtype == np.complex64
     tolerance = 2e-4 if single else 1e-9
-    finite = wanted[np.isfinite(wanted)]
-    scale = float(np.max(np.abs(finite), initial=0.0))
-    return bool(np.allclose(found, wanted, rtol=tolerance, atol=tolerance * scale, equal_nan=True))
+    finite = np.isfinite(wanted)  # where 0 · inf spoilt a number, nothing can agree
+    scale = float(np.max(np.abs(wanted[finite]), initial=0.0))
+    close = np.allclose(found[finite], wanted[finite], rtol=tolerance, atol=tolerance * scale)
+    return bool(close)

@@ -12,7 +12,7 @@ import numpy as np
 from ..maps import Hole
 from ..program.equation import Equation, Var
 from ..program.pytree import flatten
-from ..program.spans import argument_texts, result_name
+from ..program.spans import argument_texts, result_name, statement_of
 from ..transform.arguments import _python_function
 from .collect import Collected
 from .expression import Symbol
@@ -45,7 +45,7 @@ class Names:
         self._found = found
         self._names: dict[Var, str] = {}
         self._bases: dict[Var, str] = {}
-        self._temporaries: dict[Var, str] = {}
+        self._homes = {var: block for block in blocks for var in block.made}
         self._constants: dict[int, Symbol] = {}
         self._scope = list(_scope(found))
         self._taken: set[str] = {name for name, _ in self._scope}
@@ -68,10 +68,11 @@ class Names:
         """Name of a variable; a short new one if the program gave it none."""
         name = self._names.get(var)
         if name is None:
-            n = len(self._temporaries) + 1
-            while f"t{n}" in self._taken:
-                n += 1
-            name = self._temporaries[var] = self._names[var] = self._bases[var] = f"t{n}"
+            home = self._homes.get(var)
+            name = None if home is None else _helper_name(home, var)
+            if name is None or name in self._taken:
+                name = self._fresh("t")
+            self._names[var] = self._bases[var] = name
             self._taken.add(name)
         return name
 
@@ -134,7 +135,7 @@ class Names:
         found = self._constants.get(id(value))
         if found is None:
             stem = "mask" if np.asarray(value).dtype.kind == "b" else "c"
-            found = self._constants[id(value)] = Symbol(self._fresh(stem), value)
+            found = self._constants[id(value)] = Symbol(self._fresh(stem), value, hidden=True)
         return found
 
     def _scope_name(self, value: Any) -> str | None:
@@ -183,16 +184,43 @@ def _results(block: Block) -> dict[Var, str]:
         around.insert(0, outer)
         outer = outer.outer
     for part in around:
-        last: dict[Any, Equation] = {}
-        for equation in part.equations:
-            path = user_path(equation)
-            if len(path) > part.depth:
-                last[path[part.depth]] = equation  # a helper's last result is what it returns
-        for (code, lasti), equation in last.items():
-            name = result_name(code, lasti)
-            if name is not None and equation.outs[0] in made:
-                found.setdefault(equation.outs[0], name)
+        for var, name in _names_in_frame(part):
+            if var in made:
+                found.setdefault(var, name)
     return found
+
+
+def _names_in_frame(block: Block) -> Iterator[tuple[Var, str]]:
+    """Yield what the block's frame calls its results."""
+    depth = block.depth
+    calls: dict[Any, list[Equation]] = {}
+    for equation in block.equations:
+        path = user_path(equation)
+        if len(path) > depth:
+            calls.setdefault(path[depth], []).append(equation)
+    for (code, lasti), equations in calls.items():
+        name = result_name(code, lasti)
+        inner = user_path(equations[-1])[depth + 1 :]
+        if name is not None and inner and inner[0][0].co_name == "<listcomp>":
+            turns = [e for e in equations if e.origin == equations[-1].origin]
+            yield from ((e.outs[0], f"{name}[{i}]") for i, e in enumerate(turns))
+        elif name is not None:
+            yield equations[-1].outs[0], name  # a helper's last result is what it returns
+        elif not inner:
+            statement = statement_of(code, lasti)
+            targets = () if statement is None else statement.targets
+            if 1 < len(targets) == len(equations):  # `a, b = np.split(x, 2)`
+                yield from zip((e.outs[0] for e in equations), targets, strict=True)
+
+
+def _helper_name(block: Block, var: Var) -> str | None:
+    """Name of the helper that returned a value: ``net`` for an unnamed ``net(x)``."""
+    last = block.equations[-1]
+    path = user_path(last)
+    if last.outs[0] is not var or len(path) <= block.depth + 1:
+        return None
+    name = path[block.depth + 1][0].co_name
+    return name if name.isidentifier() else None
 
 
 def _scope(found: Collected) -> Iterator[tuple[str, Any]]:
@@ -226,12 +254,23 @@ def operand_text(equation: Equation, position: int) -> str | None:
     texts = argument_texts(*path[-1])
     if equation.primitive.name == "getitem" and position and len(texts) == 2:
         texts, position = _index_texts(texts[1], equation.params["spec"]), position - 1
-    elif len(texts) != len(equation.operands):
+    elif equation.primitive.name in ("concatenate", "stack") and texts:
+        texts = _element_texts(texts[0])
+    if equation.primitive.name != "getitem" and len(texts) != len(equation.operands):
         return None  # NumPy builds the function from several operations with their own operands
     if position >= len(texts):
         return None
     text = " ".join(texts[position].split())
     return text if 0 < len(text) <= MAX_TEXT else None
+
+
+def _element_texts(text: str) -> list[str]:
+    """Return the sources of the elements of a list or tuple."""
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        return []
+    return [ast.unparse(e) for e in node.elts] if isinstance(node, ast.List | ast.Tuple) else []
 
 
 def _index_texts(text: str, spec: tuple[Any, ...]) -> list[str]:

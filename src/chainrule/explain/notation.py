@@ -151,9 +151,9 @@ class Writer:
         return self.write(Product(coefficient, ((term, 1),)))[0]
 
     def _product(self, expr: Product) -> Text:
-        moving = [f for f in expr.factors if has_gradient(f[0])]
-        fixed = [f for f in expr.factors if not has_gradient(f[0])]
-        number = expr.coefficient
+        number, factors = _flat(expr)
+        moving = [f for f in factors if has_gradient(f[0])]
+        fixed = [f for f in factors if not has_gradient(f[0])]
         if not moving:
             return self._coefficient(number, fixed)
         sign, number = ("−", -number) if number < 0 else ("", number)
@@ -213,6 +213,7 @@ class Writer:
         if "axis" in params:
             params["axis"] = self._axes(expr.args[0], params["axis"])
         text = template.format(*texts, **params)
+        fenced = fenced or template.startswith("[")
         return text, ATOM if fenced else (COMPARE if " " in text else POWER)
 
     def _matmul(self, expr: Apply) -> Text:
@@ -221,6 +222,13 @@ class Writer:
             right = self.group(right)
         joint = "" if self.matmul == " " and right.startswith("[") else self.matmul
         return f"{left}{joint}{right}", TIMES
+
+    def _solve(self, expr: Apply) -> Text:
+        a, b = expr.args
+        power = "⁻¹"
+        if isinstance(a, Apply) and a.op == "transpose" and _is_matrix_transpose(a):
+            a, power = a.args[0], "⁻ᵀ"
+        return f"{self.at(a, ATOM)}{power} {self.at(_unshaped(b), PREFIX)}", TIMES
 
     def _outer(self, expr: Apply) -> Text:
         a, b = expr.args
@@ -310,6 +318,7 @@ _FUNCTION_NAMES = {"sigmoid": "σ", "relu": "relu", "softplus": "softplus", "sof
 _WRITERS: dict[str, Callable[[Writer, Apply], Text]] = {
     "matmul": Writer._matmul,
     "mean": Writer._mean,
+    "solve": Writer._solve,
     "outer": Writer._outer,
     "softmax": Writer._function,
     "transpose": Writer._transpose,
@@ -335,6 +344,20 @@ def _index_part(part: Any) -> str:
     if part is Ellipsis:
         return "..."
     return str(part) if isinstance(part, int | None) else "index"
+
+
+def _flat(expr: Product) -> tuple[float, list[Factor]]:
+    """Return number and factors, also of the products below mere changes of shape."""
+    number, factors = expr.coefficient, []
+    for factor, exponent in expr.factors:
+        inner = _unshaped(factor)
+        if isinstance(inner, Product) and exponent in (1, -1):
+            more, below = _flat(inner)
+            number *= more**exponent
+            factors.extend((f, e * exponent) for f, e in below)
+        else:
+            factors.append((factor, exponent))
+    return number, factors
 
 
 def _is_tight(expr: Total) -> bool:

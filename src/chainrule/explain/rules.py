@@ -78,6 +78,8 @@ def _plain_name(nodes: Trail) -> str:
     for node, _ in nodes:
         if isinstance(node, Total):
             return "difference" if any(c < 0 for c, _ in node.terms) else "addition"
+        if isinstance(node, Product):
+            return "negation"
         if isinstance(node, Apply) and node.op in _SILENT:
             return PRIMITIVES[node.op].symbol
     return "identity"

@@ -41,7 +41,7 @@ def product(*factors: Factor, coefficient: float = 1.0) -> Expr:
                 merged.setdefault(factor.key, [factor, 0.0])[1] += exponent
             else:
                 coefficient *= float(factor.value) ** exponent
-        elif isinstance(factor, Product):
+        elif isinstance(factor, Product) and float(exponent).is_integer():
             coefficient *= factor.coefficient**exponent
             todo[:0] = [(f, e * exponent) for f, e in factor.factors]
         elif isinstance(factor, Apply) and factor.op == "select" and exponent == 1:
@@ -50,7 +50,7 @@ def product(*factors: Factor, coefficient: float = 1.0) -> Expr:
         else:
             merged.setdefault(factor.key, [factor, 0.0])[1] += exponent
     kept = _unstretched([(f, e) for f, e in merged.values() if e != 0])
-    if any(isinstance(f, Product | Number) for f, _ in kept):
+    if any(isinstance(f, Product | Number) and float(e).is_integer() for f, e in kept):
         return _masked(product(*kept, coefficient=coefficient), masks)
     kept = _outer(_with_softmax(_with_sigmoids(kept)))
     return _masked(_from_factors(coefficient, kept), masks)
@@ -326,6 +326,11 @@ def _matmul(node: Apply) -> Expr:
 
 def _where(node: Apply) -> Expr:
     mask, a, b = node.args
+    if isinstance(mask, Symbol) and mask.hidden:  # a rule's own guard, which acts or does not
+        if np.all(mask.value):
+            return a
+        if not np.any(mask.value):
+            return b
     if isinstance(b, Number) and b.value == 0:
         if isinstance(mask, Number) and mask.value == 1:
             return a
@@ -339,6 +344,12 @@ def _getitem(node: Apply) -> Expr:
     x, *parts = node.args
     only_new_axes = all(p is None or p is Ellipsis for p in node.params["spec"])
     return x if not parts and not x.shape and only_new_axes else _linear(node)
+
+
+def _solve(node: Apply) -> Expr:
+    a, b = node.args
+    coefficient, b = _split(b)
+    return _scaled(coefficient, Apply("solve", (a, b), node.params, node.shape))
 
 
 def _maximum(node: Apply) -> Expr:
@@ -375,6 +386,8 @@ _RULES: dict[str, Rule] = {
     "matmul": _matmul,
     "where": _where,
     "maximum": _maximum,
+    "expit": lambda n: sigmoid(n.args[0]),
+    "solve": _solve,
     "log": _log,
     "exp": _exp,
     "log1p": lambda n: (

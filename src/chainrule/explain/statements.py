@@ -119,39 +119,40 @@ def _descended(block: Block) -> list[Block]:
 
     A helper that does one thing belongs to the statement that calls it.
     """
-    depth = block.depth + 1
-    inner = [e for e in block.equations if len(user_path(e)) > depth]
+    inner = [e for e in block.equations if len(user_path(e)) > block.depth + 1]
     products = [e for e in inner if e.primitive.name in _PRODUCTS]
     if len(products) <= MAX_PRODUCTS:
         return [block]
-    return [part for piece in _by_helper(block) for part in _descended(piece)]
+    pieces = _by_call(block)
+    return [part for piece in pieces for part in _descended(piece)] if pieces else [block]
 
 
-def _by_helper(block: Block) -> list[Block]:
-    """Divide a block by the statements of the helpers that it calls."""
-    depth = block.depth + 1
-    pieces: list[Block] = []
-    run: list[Equation] = []
-    calls: Any = None
-    for equation in [*block.equations, None]:
-        path = () if equation is None else user_path(equation)
-        call = None if equation is None else (len(path) > depth, path[block.depth : depth])
-        if run and call != calls:
-            inside = calls[0]
-            made = _by_statement(run, depth if inside else block.depth)
-            pieces.extend(_within(block, made))
-            run = []
-        calls = call
-        if equation is not None:
-            run.append(equation)
-    return pieces
+def _by_call(block: Block) -> list[Block]:
+    """Divide a block at the calls of helpers; if it is one call, by the helper's statements."""
+    depth = block.depth
+    runs: list[list[Equation]] = []
+    previous: Any = None
+    for equation in block.equations:
+        path = user_path(equation)
+        call = path[: depth + 1] if len(path) > depth + 1 else None
+        if not runs or call != previous:
+            runs.append([])
+        runs[-1].append(equation)
+        previous = call
+    if len(runs) > 1:
+        return list(_within(block, (Block(r, depth, _frame(r[-1], depth)) for r in runs)))
+    if previous is None:
+        return []
+    return list(_within(block, _by_statement(block.equations, depth + 1)))
 
 
 def _parts(block: Block) -> list[Block]:
-    """Divide a block by its helpers' statements, or at operations that are not element-wise."""
-    pieces = _by_helper(block)
+    """Divide a block at its helpers, or else at operations that are not element-wise."""
+    pieces = _by_call(block)
     if len(pieces) > 1:
         return pieces
+    if len(pieces) == 1:
+        return _parts(pieces[0])
     runs: list[list[Equation]] = []
     previous: bool | None = None
     for equation in block.equations:

@@ -41,6 +41,8 @@ def check_text(step: Step) -> str:
     """Write what the check of a step found: ``7e-13 ✓``."""
     if math.isnan(step.error):
         return "NaN ✗" if "NaN" in step.note or "inf" in step.note else "— ✗"
+    if step.error == 0:
+        return "0 ✓"
     mark = "✓" if step.verified else "✗"
     if not step.smooth:
         mark = "~"
@@ -143,7 +145,7 @@ def _repeats(steps: list[Step], start: int) -> tuple[int, int]:
 
 
 def _gap_row(first: int, last: int) -> tuple[str, ...]:
-    filled = {"#": "⋮", "step": f"steps {first}–{last}: further turns of the loop"}
+    filled = {"#": "⋮", "step": "⋮", "formula": f"⋮ steps {first}–{last}"}
     return tuple(filled.get(h, "") for h in HEADINGS)
 
 

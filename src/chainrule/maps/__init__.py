@@ -1,4 +1,23 @@
-"""The local derivatives: a closed set of linear maps that one can look at."""
+"""The local derivatives: a closed set of linear maps that one can look at.
+
+Each kind knows how to apply itself, its transpose, its structure, its gain (largest singular
+value) and how a person writes it. What they are, with their transposes:
+
+==================================  =========================================================
+zero, identity, scale, select       themselves (scale with the conjugate coefficients)
+conjugate                           itself
+cast                                cast back
+broadcast                           reduce
+reshape, permute                    the inverse of each
+slice, gather, windows              pad, scatter add, overlap add
+cumulative, recurrence              the same from the other end
+left, right product                 with the adjoint matrix; with a vector: outer products
+contract, solve                     with the conjugate operands, with the adjoint matrix
+fourier                             the opposite exponent
+sum, composition                    the sum, the reversed composition of transposes
+joint                               the loop, or branch, of transposes
+==================================  =========================================================
+"""
 
 from ..program.index import Hole, join_index, split_index
 from .base import Compose, LinearMap, Masked, add, bare, compose, power_iteration, push

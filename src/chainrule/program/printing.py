@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .bytecode import opname_at
+from .codecs import CODECS
 from .equation import Equation, Origin, Var
 from .index import Hole, index_text
 from .spans import result_name, span_of
@@ -25,10 +27,25 @@ def program_text(program: Program) -> str:
     lines = [(f"{program.name}({inputs}):", "")]
     for equation in program.equations:
         lines.append((f"    {_equation_text(equation, names)}", _place(equation.origin)))
+        for name, value in equation.params.items():
+            inner = _program_in(value)
+            if inner is not None:
+                text = program_text(replace(inner, name=name))
+                lines += [(f"        {line}", "") for line in text.splitlines()]
     outputs = ", ".join(_operand_text(o, names) for o in program.outputs)
     lines.append((f"    return {outputs}".rstrip(), ""))
     width = max((len(text) for text, place in lines if place), default=0)
     return "\n".join(f"{text:<{width}}  # {place}" if place else text for text, place in lines)
+
+
+def _program_in(value: Any) -> Program | None:
+    """Return the program that a parameter is, such as the body of a loop."""
+    from .program import Program
+
+    codec = CODECS.get(type(value))
+    parts = (value,) if codec is None else codec.encode(value)
+    found = [p for p in parts if isinstance(p, Program)] if isinstance(parts, tuple) else []
+    return found[0] if found else None
 
 
 def names_of(program: Program) -> dict[Var, str]:
@@ -104,6 +121,9 @@ def _param_text(name: str, value: Any) -> str:
         return f"[{index_text(tuple(_Shown(v) if type(v) is Hole else v for v in value))}]"
     if isinstance(value, np.dtype):
         return value.name
+    inner = _program_in(value)
+    if inner is not None:
+        return f"({len(inner)} equations)"
     if isinstance(value, np.ndarray):
         return _operand_text(value, {})
     shown = value if isinstance(value, str) else repr(value)

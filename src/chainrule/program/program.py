@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .codecs import CODECS
 from .equation import Equation, Var
 from .errors import ProgramError
 
@@ -197,4 +198,6 @@ def frozen(value: Any) -> Any:
         return value if type(value) is not tuple else tuple(frozen(v) for v in value)
     if isinstance(value, Mapping):
         return {key: frozen(v) for key, v in value.items()}
-    return value
+    codec = CODECS.get(type(value))
+    # taken apart and put together again, it holds on to nothing of the trace
+    return value if codec is None else codec.decode(codec.encode(value))

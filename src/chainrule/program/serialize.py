@@ -12,11 +12,12 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arraytype import ArrayType
+from .codecs import CODECS
 from .equation import Equation, Var
 from .errors import ProgramError
 from .index import Hole
@@ -29,28 +30,6 @@ if TYPE_CHECKING:
 FORMAT = "chainrule program"
 VERSION = 1
 _KINDS = "biufc"  # booleans and numbers: the dtypes whose bytes are nothing but values
-
-
-class Codec(NamedTuple):
-    """How parameters of one class are written and read.
-
-    Attributes
-    ----------
-    tag : str
-        Its name in the text.
-    encode : callable
-        From an instance to parameters that can be written already, a program for instance.
-    decode : callable
-        The way back.
-    """
-
-    tag: str
-    encode: Callable[[Any], Any]
-    decode: Callable[[Any], Any]
-
-
-CODECS: dict[type, Codec] = {}
-"""Codecs of parameters that rooms above this one define."""
 
 
 def to_json(program: Program) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..program.arraytype import array_type
+from ..program.codecs import CODECS, Codec
 from ..program.equation import Var
 from ..program.program import Program
 from ..program.pytree import TreeDef, flatten
+from .body import Body
 from .recorder import Recorder, current, recording
 from .session import Session
 from .tracer import Tracer
@@ -123,6 +125,22 @@ def _argument_paths(f: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
     for name in sorted(kwargs):
         paths += flatten(kwargs[name])[1].leaf_paths(name)
     return paths
+
+
+def _taken_apart(body: Body) -> tuple[Program, int]:
+    inputs = (*body.inputs, *body.captured)
+    return Program.from_trace(inputs, body.equations, body.outputs, "body"), len(body.inputs)
+
+
+def _put_together(parts: tuple[Program, int]) -> Body:
+    program, count = parts
+    captures: list[Any] = [(None, var) for var in program.inputs[count:]]
+    tree = flatten(list(program.outputs))[1]
+    inputs, equations = program.inputs[:count], program.equations
+    return Body(inputs, captures, equations, program.outputs, tree)
+
+
+CODECS[Body] = Codec("body", _taken_apart, _put_together)
 
 
 def _name(f: Callable[..., Any]) -> str:

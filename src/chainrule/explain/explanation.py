@@ -50,6 +50,7 @@ class Explanation:
             if not coarse:
                 break
             blocks = refine(found, blocks, coarse)
+        formulas.explain_given_names()
         self.level = level
         self.function = name_of(found.arguments.f).strip("`")
         self.output = names.output

@@ -21,6 +21,7 @@ from .statements import Block
 
 MAX_NODES = 60
 MAX_DEPTH = 60
+MAX_LEGEND = 20
 
 
 class Formulas:
@@ -66,6 +67,13 @@ class Formulas:
                     self._definitions.setdefault(expr.key, self.symbol(var))
             self._forward[var] = expr
         return self._forward[var]
+
+    def explain_given_names(self) -> None:
+        """Note in the legend what the values are that the program has no name for."""
+        for var in self.names.given:
+            definition = self.definition(var)
+            if definition is not None and size(definition, MAX_LEGEND) < MAX_LEGEND:
+                self.legend.setdefault(self.names.ensure(var), formula_text(definition))
 
     def symbol(self, var: Var) -> Symbol:
         """Return the symbol of a variable of the program."""
@@ -211,7 +219,15 @@ class Formulas:
         )
 
     def _lifted(self, var: Var) -> Expr:
-        return self.names.unnamed(self._found.lifted[var])
+        value = self._found.lifted[var]
+        return self.names.constant(value) or self._unnamed(value)
+
+    def _unnamed(self, value: Any) -> Expr:
+        """Return a symbol for an array that the program has no name for, or its one number."""
+        first: Any = value.flat[0].item() if value.size else None
+        if value.dtype.kind in "fiu" and value.ndim and np.all(value == first):
+            return Apply("broadcast_to", (Number(first),), {"shape": value.shape}, value.shape)
+        return self.names.unnamed(value)
 
     def _constant(self, value: Any, at: tuple[Equation, int] | None) -> Expr:
         if isinstance(value, np.ndarray) and value.ndim:
@@ -272,7 +288,7 @@ class Formulas:
                 return guess
         if value.dtype.kind == "b" and not self._keeps_masks:
             return Number(1)
-        return self.names.unnamed(value)
+        return self._unnamed(value)
 
     def _guess(self, value: Any, flow: Flow) -> Expr | None:
         """Find what a rule computed from an equation's operands without leaving a record."""

@@ -39,10 +39,13 @@ class Names:
     ----------
     output : str
         The name of the result: the user's, or ``L``.
+    given : list of Var
+        Variables that the program has no name for, and that were given one.
     """
 
     def __init__(self, found: Collected, blocks: list[Block]) -> None:
         self._found = found
+        self.given: list[Var] = []
         self._names: dict[Var, str] = {}
         self._bases: dict[Var, str] = {}
         self._homes = {var: block for block in blocks for var in block.made}
@@ -68,10 +71,10 @@ class Names:
         """Name of a variable; a short new one if the program gave it none."""
         name = self._names.get(var)
         if name is None:
-            home = self._homes.get(var)
-            name = None if home is None else _helper_name(home, var)
+            name = _helper_name(self._homes.get(var), var)
             if name is None or name in self._taken:
                 name = self._fresh("t")
+            self.given.append(var)
             self._names[var] = self._bases[var] = name
             self._taken.add(name)
         return name
@@ -183,9 +186,12 @@ def _results(block: Block) -> dict[Var, str]:
     while outer is not None:
         around.insert(0, outer)
         outer = outer.outer
+    stored = [e.operands[1] for e in block.equations if e.primitive.name == "setitem"]
     for part in around:
         for var, name in _names_in_frame(part):
-            if var in made:
+            if var in made and not any(
+                var is v for v in stored
+            ):  # `r[i] = v` names the new r, and not v
                 found.setdefault(var, name)
     return found
 
@@ -206,21 +212,40 @@ def _names_in_frame(block: Block) -> Iterator[tuple[Var, str]]:
             yield from ((e.outs[0], f"{name}[{i}]") for i, e in enumerate(turns))
         elif name is not None:
             yield equations[-1].outs[0], name  # a helper's last result is what it returns
-        elif not inner:
+        else:
             statement = statement_of(code, lasti)
             targets = () if statement is None else statement.targets
-            if 1 < len(targets) == len(equations):  # `a, b = np.split(x, 2)`
-                yield from zip((e.outs[0] for e in equations), targets, strict=True)
+            yield from _unpacked(equations, targets, depth)
 
 
-def _helper_name(block: Block, var: Var) -> str | None:
+def _unpacked(
+    equations: list[Equation], targets: tuple[str, ...], depth: int
+) -> Iterator[tuple[Var, str]]:
+    """Yield the names in ``a, b = f(x)``, as far as it's clear which result is which."""
+    if len(targets) < 2:
+        return
+    if all(len(user_path(e)) == depth + 1 for e in equations):
+        if len(targets) == len(equations):  # `a, b = np.split(x, 2)`
+            yield from zip((e.outs[0] for e in equations), targets, strict=True)
+        return
+    inside: dict[str, Var] = {}
+    for equation in equations:
+        path = user_path(equation)
+        name = result_name(*path[depth + 1]) if len(path) > depth + 1 else None
+        if name in targets:  # the helper calls it by the same name
+            inside[name] = equation.outs[0]
+    yield from ((var, name) for name, var in inside.items())
+
+
+def _helper_name(block: Block | None, var: Var) -> str | None:
     """Name of the helper that returned a value: ``net`` for an unnamed ``net(x)``."""
-    last = block.equations[-1]
-    path = user_path(last)
-    if last.outs[0] is not var or len(path) <= block.depth + 1:
-        return None
-    name = path[block.depth + 1][0].co_name
-    return name if name.isidentifier() else None
+    name = None
+    while block is not None and block.equations[-1].outs[0] is var:
+        inner = user_path(block.equations[-1])[block.depth + 1 :]
+        if inner and inner[0][0].co_name.isidentifier():
+            name = inner[0][0].co_name
+        block = block.outer
+    return name
 
 
 def _scope(found: Collected) -> Iterator[tuple[str, Any]]:

@@ -288,7 +288,9 @@ class Writer:
         if isinstance(mask, Symbol) and mask.name.startswith("outside "):
             return f"{self.at(x, PREFIX)} {mask.name}", TIMES
         times = self.times or (" ⊙ " if x.shape else " · ")
-        return f"{self.at(x, TIMES)}{times}[{self.write(mask)[0]}]", TIMES
+        inner = _unshaped(x)
+        is_chain = isinstance(inner, Product) or getattr(inner, "op", "") == "select"
+        return f"{self.at(x, TIMES if is_chain else PREFIX)}{times}[{self.write(mask)[0]}]", TIMES
 
     def _index(self, expr: Apply) -> str:
         """Write what stands between the brackets; its arrays are operands."""
@@ -348,7 +350,8 @@ def _index_part(part: Any) -> str:
 
 def _flat(expr: Product) -> tuple[float, list[Factor]]:
     """Return number and factors, also of the products below mere changes of shape."""
-    number, factors = expr.coefficient, []
+    number = expr.coefficient
+    factors: list[Factor] = []
     for factor, exponent in expr.factors:
         inner = _unshaped(factor)
         if isinstance(inner, Product) and exponent in (1, -1):
@@ -361,7 +364,7 @@ def _flat(expr: Product) -> tuple[float, list[Factor]]:
 
 
 def _is_tight(expr: Total) -> bool:
-    return any(isinstance(t, Number) for _, t in expr.terms) and not has_gradient(expr)
+    return isinstance(expr.terms[0][1], Number) and not has_gradient(expr)
 
 
 def _are_arrays(moving: list[Factor], fixed: list[Factor]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,25 +81,30 @@ def finish(found: Collected, blocks: list[Block]) -> list[Block]:
     return blocks
 
 
-def _by_statement(equations: Iterable[Equation], depth: int) -> Iterable[Block]:
+def _by_statement(equations: Iterable[Equation], depth: int) -> Iterator[Block]:
     block: Block | None = None
     previous: Path = ()
+    waiting: list[Equation] = []
     for equation in equations:
         path = full_path(equation, depth)
-        frame = path[0] if path else None
+        if not path:  # what a transformation adds on the way in belongs to what follows
+            waiting.append(equation)
+            continue
         if block is None or _separates(previous, path):
             if block is not None:
                 yield block
-            block = Block([], depth, frame)
-        block.equations.append(equation)
+            block = Block([], depth, path[0])
+        block.equations.extend([*waiting, equation])
+        waiting.clear()
         previous = path
-    if block is not None:
+    if block is None:
+        block = Block([], depth, None)
+    block.equations.extend(waiting)
+    if block.equations:
         yield block
 
 
 def _separates(previous: Path, path: Path) -> bool:
-    if not previous or not path:
-        return bool(previous) != bool(path)
     return place(previous[0]) != place(path[0]) or begins_anew(previous, path)
 
 

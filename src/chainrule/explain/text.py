@@ -92,6 +92,14 @@ def to_text(explanation: Explanation, width: int | None = None, turns: int | Non
 def footer(explanation: Explanation) -> list[str]:
     """Return the lines below the table: what its symbols mean, and what to know of some steps."""
     lines = [f"{name} = {meaning}" for name, meaning in explanation.legend.items()]
+    example = next((s for s in explanation.steps[1:] if s.slope is not None), None)
+    if example is not None:
+        lines.append(f"Step {example.index} in numbers: {example.numbers()}")
+    leaves = [s for s in explanation.steps if s.leaf]
+    products = [s for s in leaves if "@" in s.shapes]
+    if leaves and len(explanation.steps) > len(leaves):
+        last = (products or leaves)[-1]
+        lines.append(f"Path to {last.name}: {explanation.path(last.name)}")
     for step in explanation.steps:
         if step.masked:
             lines.append(f"step {step.index}: {step.masked:.0%} masked: zero by structure")
@@ -105,7 +113,7 @@ def footer(explanation: Explanation) -> list[str]:
 
 def table_rows(explanation: Explanation, turns: int | None = 6) -> list[tuple[str, ...]]:
     """Return the cells of the whole table, the headings first; a gap has just two cells filled."""
-    rows = [HEADINGS]
+    rows: list[tuple[str, ...]] = [HEADINGS]
     for item in abridged(explanation.steps, turns):
         rows.append(_gap_row(*item) if isinstance(item, tuple) else row(item))
     return rows

@@ -20,7 +20,7 @@ X = np.array([[0.3, -1.2, 2.5], [1.7, 0.3, -0.4]])
 PLAIN: dict[str, Any] = {
     "sign": np.sign, "floor": np.floor, "ceil": np.ceil, "rint": np.rint, "trunc": np.trunc,
     "floor_divide": lambda x: x // 0.7, "heaviside": lambda x: np.heaviside(x, 0.5),
-    "greater": lambda x: x > 0.3, "greater_equal": lambda x: x >= 0.3, "less": lambda x: -x > 0.3,
+    "greater": lambda x: x > 0.3, "greater_equal": lambda x: x >= 0.3, "less": lambda x: x < 0.3,
     "less_equal": lambda x: x <= x[0], "equal": lambda x: x == 0.3, "not_equal": lambda x: x != 0.3,
     "logical_and": lambda x: np.logical_and(x, 1), "logical_or": lambda x: np.logical_or(x, 0),
     "logical_xor": lambda x: np.logical_xor(x, True), "logical_not": np.logical_not,

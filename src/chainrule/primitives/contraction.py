@@ -15,6 +15,7 @@ from ..maps.product import contract
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Primitive, implements
 from . import batching
+from .families import unsupported
 
 # -- matmul --------------------------------------------------------------------------------------
 
@@ -182,7 +183,11 @@ EINSUM = Primitive(
 @implements(np.einsum)
 def _einsum_call(*args: Any, optimize: Any = False, **kwargs: Any) -> Any:
     if kwargs:
-        raise TypeError(f"einsum with {', '.join(kwargs)}= cannot be differentiated")
+        unsupported(
+            f"np.einsum with {', '.join(kwargs)}=",
+            why="only the product itself has a rule",
+            help="convert the operands, or the result, with .astype(...)",
+        )
     subscripts, operands = _parse_einsum(args)
     operands = [o if hasattr(o, "dtype") else np.asarray(o) for o in operands]
     return EINSUM(*operands, subscripts=subscripts)

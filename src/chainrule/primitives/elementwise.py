@@ -16,7 +16,7 @@ from ..maps import IDENTITY, Cast, Conjugate, LinearMap, compose, scale, select
 from ..program.arraytype import ArrayType
 from ..program.primitive import FUNCTIONS, METHODS, Primitive, Traced, implements
 from . import batching
-from .families import elementwise, is_complex, piecewise_constant
+from .families import elementwise, is_complex, known, piecewise_constant
 
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
@@ -352,6 +352,14 @@ def _real(x: Any) -> Any:
 @implements(np.imag)
 def _imag(x: Any) -> Any:
     return IMAG(x) if x.dtype.kind == "c" else np.zeros_like(x)
+
+
+@implements(np.real_if_close)
+def _real_if_close(a: Any, tol: float = 100.0) -> Any:
+    if a.dtype.kind != "c":
+        return a
+    plain = known(a, "np.real_if_close")
+    return np.real(a) if np.isrealobj(np.real_if_close(plain, tol)) else a
 
 
 @implements(np.angle)

@@ -11,7 +11,7 @@ from ..maps import LinearMap, Pad
 from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import Primitive, Traced, implements
 from . import batching
-from .families import normalize_axes
+from .families import normalize_axes, unsupported
 from .indexing import EMBED, SETITEM
 
 # -- joining -------------------------------------------------------------------------------------
@@ -233,7 +233,8 @@ def _tile(A: Any, reps: Any) -> Any:
         np.reshape(A, tuple(k for n in shape for k in (1, n))),
         tuple(k for r, n in zip(reps, shape, strict=True) for k in (r, n)),
     )
-    return np.reshape(spread, tuple(r * n for r, n in zip(reps, shape, strict=True)))
+    tiled = np.reshape(spread, tuple(r * n for r, n in zip(reps, shape, strict=True)))
+    return np.copy(tiled)  # never a view
 
 
 @implements(np.repeat, method="repeat")
@@ -256,9 +257,15 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> A
     if mode != "constant":
         # every other mode copies elements: where from is the same for any array of that shape
         places = np.arange(array.size).reshape(shape_of(array))
-        if mode not in ("edge", "reflect", "symmetric", "wrap") or kwargs:
-            raise NotImplementedError(f"np.pad with mode={mode!r} has no derivative rule here")
-        return np.ravel(array)[np.pad(places, widths, mode=mode)]
+        odd = kwargs.get("reflect_type", "even") != "even"
+        if mode not in ("edge", "reflect", "symmetric", "wrap", "empty") or odd:
+            unsupported(
+                f"np.pad with mode={mode!r}" + (" and reflect_type='odd'" if odd else ""),
+                why="only the modes that repeat elements or a constant have a rule",
+                help="make the border yourself and join it with np.concatenate",
+            )
+        if mode != "empty":
+            return np.ravel(array)[np.pad(places, widths, mode)]
     index = tuple(slice(a, a + n) for (a, _), n in zip(widths, shape_of(array), strict=True))
     shape = tuple(a + n + b for (a, b), n in zip(widths, shape_of(array), strict=True))
     fill = kwargs.get("constant_values", 0)

@@ -212,7 +212,10 @@ def _broadcast_call(array: Any, shape: Any, subok: bool = False) -> Any:
 
 @implements(np.broadcast_arrays)
 def _broadcast_arrays(*arrays: Any, subok: bool = False) -> Any:
-    shape = np.broadcast_shapes(*(shape_of(a) for a in arrays))
+    shapes = {shape_of(a) for a in arrays}
+    if len(shapes) == 1:
+        return arrays
+    shape = np.broadcast_shapes(*shapes)
     return tuple(np.broadcast_to(a, shape) for a in arrays)
 
 

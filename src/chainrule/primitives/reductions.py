@@ -105,19 +105,47 @@ def _mean(
 
 
 @implements(np.average)
-def _average(a: Any, axis: Axis = None, weights: Any = None, *, keepdims: bool = False) -> Any:
+def _average(
+    a: Any,
+    axis: Axis = None,
+    weights: Any = None,
+    returned: bool = False,
+    *,
+    keepdims: bool = False,
+) -> Any:
     if weights is None:
-        return np.mean(a, axis, keepdims=keepdims)
+        mean = np.mean(a, axis, keepdims=keepdims)
+        count = _count(shape_of(a), normalize_axes(axis, ndim_of(a)))
+        return (mean, np.full(shape_of(mean), count, mean.dtype)) if returned else mean
     if shape_of(weights) != shape_of(a):
         (where,) = normalize_axes(axis, ndim_of(a))
         shape = [1] * ndim_of(a)
         shape[where] = -1
         weights = np.reshape(weights, shape)
     weights = np.broadcast_to(weights, shape_of(a))
-    return np.sum(a * weights, axis, keepdims=keepdims) / np.sum(weights, axis, keepdims=keepdims)
+    total = np.sum(weights, axis, keepdims=keepdims)
+    mean = np.sum(a * weights, axis, keepdims=keepdims) / total
+    return (mean, total) if returned else mean
 
 
 # -- variance ------------------------------------------------------------------------------------
+
+
+def _centred(a: Any, axes: tuple[int, ...], mean: Any, where: Any) -> tuple[Any, Any]:
+    """Return the deviations from the mean, and how many of them count."""
+    if mean is None:
+        mean = np.mean(a, axes, keepdims=True, where=where)
+    centred = a - mean
+    if where is True:
+        return centred, _count(shape_of(a), axes)
+    full = np.broadcast_to(where, shape_of(a))
+    return np.where(full, centred, 0.0), np.sum(full, axes, keepdims=True)
+
+
+def _degrees(count: Any, ddof: float, like: Any, keepdims: bool, axes: tuple[int, ...]) -> Any:
+    if isinstance(count, int):
+        return count - ddof
+    return (count if keepdims else np.squeeze(count, axes)).astype(like.dtype) - ddof
 
 
 @implements(np.var, method="var")
@@ -129,14 +157,17 @@ def _var(
     ddof: float = 0,
     keepdims: bool = False,
     correction: Any = None,
+    mean: Any = None,
+    where: Any = True,
 ) -> Any:
     ddof = ddof if correction is None else correction
     if dtype is not None:
         a = a.astype(dtype)
     axes = normalize_axes(axis, ndim_of(a))
-    centred = a - np.mean(a, axes, keepdims=True)
+    centred, count = _centred(a, axes, mean, where)
     squares = np.abs(centred) ** 2 if centred.dtype.kind == "c" else centred * centred
-    return np.sum(squares, axes, keepdims=keepdims) / (_count(shape_of(a), axes) - ddof)
+    total = np.sum(squares, axes, keepdims=keepdims)
+    return total / _degrees(count, ddof, total, keepdims, axes)
 
 
 @implements(np.std, method="std")
@@ -148,15 +179,18 @@ def _std(
     ddof: float = 0,
     keepdims: bool = False,
     correction: Any = None,
+    mean: Any = None,
+    where: Any = True,
 ) -> Any:
     # a norm of the centred values: at zero spread it has the subgradient 0 of every norm
     ddof = ddof if correction is None else correction
     if dtype is not None:
         a = a.astype(dtype)
     axes = normalize_axes(axis, ndim_of(a))
-    centred = a - np.mean(a, axes, keepdims=True)
-    n = _count(shape_of(a), axes) - ddof
-    return NORM(centred, axis=axes, keepdims=bool(keepdims)) / np.sqrt(n).item()
+    centred, count = _centred(a, axes, mean, where)
+    norm = NORM(centred, axis=axes, keepdims=bool(keepdims))
+    root = np.sqrt(_degrees(count, ddof, norm, keepdims, axes))
+    return norm / (root.item() if isinstance(count, int) else root)
 
 
 # -- the Euclidean norm --------------------------------------------------------------------------

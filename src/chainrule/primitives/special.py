@@ -14,7 +14,7 @@ import numpy as np
 
 from ..maps import LinearMap, scale
 from ..program.arraytype import ndim_of
-from ..program.primitive import BY_NAME, Primitive, Rule
+from ..program.primitive import BY_NAME, FUNCTIONS, Primitive, Rule
 from .elementwise import LN10, STOP
 from .families import elementwise_type, normalize_axes, unsupported
 from .reductions import LOGSUMEXP
@@ -336,6 +336,7 @@ def _inverse_box_cox(y: Any, power: Any) -> Any:
     return np.where(zero, np.exp(y), np.exp(np.log1p(safe * y) / safe))
 
 
+FUNCTIONS[np.i0] = I0
 BY_NAME.update(
     boxcox=_box_cox,
     boxcox1p=lambda x, power: _box_cox(1.0 + x, power),

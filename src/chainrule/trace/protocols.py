@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import inspect
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -275,6 +276,9 @@ def array_function(self: Tracer, function: Any, types: Any, args: Any, kwargs: A
         except TypeError as error:
             if not _is_mismatch(error):
                 raise
+            by_name = _by_name(function, args, kwargs)
+            if by_name is not None:
+                return array_function(self, function, types, *by_name)
         else:
             return result if out is None else write_out(out, result)
     found: list[bool] = []
@@ -295,6 +299,9 @@ def method(name: str, answer: Callable[..., Any]) -> Callable[..., Any]:
         except TypeError as error:
             if not _is_mismatch(error):
                 raise
+            by_name = _by_name(getattr(np, name, None), (self, *args), kwargs)
+            if by_name is not None:
+                return method(*by_name[0], **by_name[1])
             if not self._is_constant:
                 refusals.unsupported(f"`.{name}()` with these arguments")
             result = _owned(getattr(self._plain_array(), name)(*args, **kwargs))
@@ -302,6 +309,25 @@ def method(name: str, answer: Callable[..., Any]) -> Callable[..., Any]:
 
     method.__name__ = name
     return method
+
+
+def _by_name(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+    """Return the arguments of a call with all but the first by name, without NumPy's defaults.
+
+    Positions such as that of ``out`` differ between NumPy and the function that answers. None says
+    that nothing changes by it.
+    """
+    try:
+        signature = inspect.signature(function)
+        given = signature.bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        return None
+    first, *rest = given
+    parameters = [signature.parameters[name] for name in rest]
+    if any(p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters):
+        return None
+    named = {p.name: given[p.name] for p in parameters if given[p.name] is not p.default}
+    return None if len(args) == 1 and named == kwargs else ((given[first],), named)
 
 
 def _is_mismatch(error: TypeError) -> bool:

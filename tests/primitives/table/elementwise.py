@@ -203,6 +203,14 @@ for _f in (np.nansum, np.nanmean, np.nanmax, np.nanmin, np.nanprod, np.nanvar, n
         abstract=_f not in (np.nanvar, np.nanstd))  # fmt: skip
 row("methods", lambda x: x.sum(0) * x.mean() + x.max(1)[:2].sum() - x.min() * x.prod(), x34)
 row("more methods", lambda x: x.std(0) + x.var(0) + x.cumsum(1)[0] + x.cumprod(0)[1], x34)
+row("arguments by position", lambda x: np.sum(x, 0, None, None) * x.max(0, None, True), x34)
+row("std by position", lambda x: np.std(x, 0, None, None, 1) + np.clip(x, -0.5, 0.8, None)[0], x34)
+row("std where", lambda x: np.std(x, 1, where=x23 < 0.7) + np.var(x, 1, where=x23 < 0.7), x23)
+row("var with a mean", lambda x: np.var(x, 0, mean=np.mean(x, 0, keepdims=True)), x34)
+row("average returned", lambda x: np.multiply(*np.average(x, 0, x23**2, returned=True)), x23,
+    single=False)  # fmt: skip
+row("reduced to none", lambda x: np.sum(x, 0) + np.sum(np.sum(x, 1)), np.zeros((2, 0, 3)))
+row("i0 of NumPy", np.i0, x5, single=False)
 row("add.reduce", lambda x: np.add.reduce(x) * np.multiply.reduce(x, 0), x23)
 row("maximum.reduce", lambda x: np.maximum.reduce(x) - np.minimum.reduce(x, 0), x23)
 row("logaddexp.reduce", lambda x: np.logaddexp.reduce(x, 1, keepdims=True), x23)

@@ -134,7 +134,9 @@ def import_times(rounds: int) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in statements}
     for _ in range(rounds + 1):
         for name, statement in statements.items():
-            code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
+            code = (
+                f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
+            )
             out = subprocess.run(
                 [sys.executable, "-c", code], capture_output=True, text=True, check=True
             )

@@ -279,3 +279,56 @@ def test_checkpoint_forgets_what_is_inside():
 
     assert values_kept(deep) >= 20
     assert values_kept(checkpoint(deep)) <= 2
+
+
+# -- scan within a budget ------------------------------------------------------------------------
+
+
+def waves(steps, budget, reverse=False):
+    times = np.linspace(0.0, 1.0, steps)
+
+    def f(x):
+        def step(state, t):
+            state = np.sin(state) * 1.01 + t * x
+            return state, state[0] * t
+
+        last, firsts = scan(step, x, times, reverse=reverse, budget=budget)
+        return np.sum(last**2) + np.sum(np.sin(firsts))
+
+    return f
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 27, 50])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_budget_changes_nothing_but_memory(steps, reverse):
+    x = np.linspace(-1.0, 1.0, 5)
+    free = waves(steps, None, reverse)
+    for states in (6 * x.nbytes * 2, 12 * x.nbytes, 30 * x.nbytes):
+        bound = waves(steps, states, reverse)
+        np.testing.assert_allclose(bound(x), free(x), rtol=1e-13)
+        np.testing.assert_allclose(grad(bound)(x), grad(free)(x), rtol=1e-12)
+    np.testing.assert_allclose(hessian(bound)(x), hessian(free)(x), rtol=1e-9, atol=1e-12)
+
+
+def test_memory_with_a_budget_grows_with_the_logarithm_of_the_steps():
+    import tracemalloc
+
+    x = np.linspace(-1.0, 1.0, 5000)
+
+    def peak(steps, budget):
+        derivative = grad(waves(steps, budget))
+        derivative(x)  # the first call also fills caches
+        tracemalloc.start()
+        derivative(x)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most / x.nbytes
+
+    assert peak(512, None) > 500
+    assert peak(512, 30 * x.nbytes) < 110
+    assert peak(512, 30 * x.nbytes) < 2 * peak(64, 30 * x.nbytes)
+
+
+def test_a_budget_that_is_too_small_is_refused():
+    with pytest.raises(ValueError, match="needs a budget of at least"):
+        grad(waves(1000, 100))(np.ones(5))

@@ -79,6 +79,8 @@ class Primitive:
         For an operation with several results: ``joint(ys, xs, **params)`` gives the one linear map
         from changes of all operands to changes of all results, on lists, None being no change.
         ``impl`` and ``type_rule`` then return tuples.
+    trim : callable, optional
+        ``trim(equation, used)`` gives an equation that computes only the results in ``used``.
     batch : callable, optional
         How the operation is done on a whole batch (see ``primitives.batching``). Element-wise
         operations need none; others without one are done example by example.
@@ -95,6 +97,7 @@ class Primitive:
         "name",
         "symbol",
         "text",
+        "trim",
         "type_rule",
         "variadic",
     )
@@ -114,6 +117,7 @@ class Primitive:
         variadic: bool = False,
         batch: Callable[..., Any] | None = None,
         joint: Callable[..., Any] | None = None,
+        trim: Callable[..., Any] | None = None,
     ) -> None:
         if name in PRIMITIVES:
             raise ValueError(f"a primitive named {name!r} exists already")
@@ -129,6 +133,7 @@ class Primitive:
         self.variadic = variadic
         self.batch = batch
         self.joint = joint
+        self.trim = trim
         PRIMITIVES[name] = self
 
     def __call__(self, *operands: Any, **params: Any) -> Any:

@@ -6,14 +6,17 @@ What they use of the values around them becomes an input as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..program.arraytype import ArrayType
 from ..program.equation import Equation, Var
+from ..program.primitive import Traced
 from ..program.pytree import TreeDef, flatten
 from .recorder import STATE, Recorder
 from .tracer import Tracer, adopt
+
+Step = tuple[Equation, tuple[Var, ...]]
 
 
 class Body:
@@ -33,9 +36,20 @@ class Body:
         Variables, or constants.
     out_tree : TreeDef
         How the outputs are arranged.
+    lean : list or None
+        What is run on plain arrays, where no derivative follows that might need more than the
+        outputs: pairs of an equation and the variables that nobody needs after it.
     """
 
-    __slots__ = ("captured", "equations", "inputs", "out_tree", "outer", "outputs")
+    __slots__ = (
+        "captured",
+        "equations",
+        "inputs",
+        "lean",
+        "out_tree",
+        "outer",
+        "outputs",
+    )
 
     def __init__(
         self,
@@ -51,6 +65,7 @@ class Body:
         self.equations = _needed(equations, outputs)
         self.outputs = outputs
         self.out_tree = out_tree
+        self.lean: list[Step] | None = None
 
     def with_outputs(self, outputs: tuple[Any, ...]) -> Body:
         """Return the same function with other outputs, all of them known to it."""
@@ -61,12 +76,18 @@ class Body:
         """Return the outputs for values of the inputs and of what was captured."""
         env: dict[Var, Any] = dict(zip(self.inputs, values, strict=True))
         env.update(zip(self.captured, captured, strict=True))
-        for primitive, operands, params, outs, _ in self.equations:
+        if any(isinstance(v, Traced) for v in env.values()):
+            steps: Iterable[Step] = ((equation, ()) for equation in self.equations)
+        else:
+            steps = self.lean = self.lean or _lean(self.equations, self.outputs)
+        for (primitive, operands, params, outs, _), done in steps:
             result = primitive(
                 *(env[o] if type(o) is Var else o for o in operands),
                 **params,
             )
             env.update(zip(outs, (result,) if primitive.joint is None else result, strict=True))
+            for var in done:
+                del env[var]
         return [env[o] if type(o) is Var else o for o in self.outputs]
 
 
@@ -132,3 +153,17 @@ def _needed(equations: Sequence[Equation], outputs: Sequence[Any]) -> tuple[Equa
             kept.append(equation)
             wanted.update(equation.inputs)
     return tuple(reversed(kept))
+
+
+def _lean(equations: Sequence[Equation], outputs: Sequence[Any]) -> list[Step]:
+    """Return equations without results that nobody uses, and what each was the last to use."""
+    later = {o for o in outputs if type(o) is Var}
+    steps: list[Step] = []
+    for equation in reversed(equations):
+        if equation.primitive.trim is not None:
+            equation = equation.primitive.trim(equation, later)
+        mentioned = dict.fromkeys((*equation.inputs, *equation.outs))
+        steps.append((equation, tuple(var for var in mentioned if var not in later)))
+        later.update(mentioned)
+    steps.reverse()
+    return steps

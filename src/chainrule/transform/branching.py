@@ -15,14 +15,13 @@ import numpy as np
 from ..maps import Joint
 from ..primitives.batching import spread
 from ..program.arraytype import ArrayType, shape_of
-from ..program.equation import Var
 from ..program.errors import TraceError, UnsupportedError
 from ..program.primitive import Primitive
 from ..program.pytree import flatten
 from ..trace import Tracer
 from ..trace.body import Body, record_body
 from .linear import jvp, vjp
-from .scanning import _type
+from .scanning import _output_type, _type
 
 
 def _known(value: Any) -> Any:
@@ -154,11 +153,6 @@ def _recorded_while(cond_fun: Any, body_fun: Any, init: Any) -> Any:
             )
     outs = WHILE(*leaves, *test.outer, *body.outer, test=test, body=body)
     return treedef.unflatten(outs)
-
-
-def _output_type(out: Any) -> ArrayType:
-    type_ = out.type if type(out) is Var else _type(out)
-    return ArrayType(type_.shape, type_.dtype)
 
 
 def _check_branches(yes: Body, no: Body, trees: list[Any]) -> None:

@@ -6,17 +6,20 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..maps import Joint
 from ..primitives.batching import spread
+from ..program.arraytype import shape_of
 from ..program.equation import Var
 from ..program.primitive import Primitive
-from ..program.pytree import flatten
+from ..program.pytree import flatten, tree_map
 from ..trace import Tracer, current
 from ..trace.body import Body, record_body
 from ..trace.tracer import bind_joint
-from .branching import _of_smooth, _or_zeros, _output_type, _placed, _places
+from .branching import _of_smooth, _or_zeros, _placed, _places
 from .linear import jvp, vjp
-from .scanning import _type
+from .scanning import _output_type, _type, scan
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,3 +117,74 @@ CHECKPOINT = Primitive(
     text="checkpoint",
     symbol="recomputed part",
 )
+
+
+# -- loops within a budget -----------------------------------------------------------------------
+
+
+def scan_within(
+    budget: int, f: Callable[..., Any], init: Any, xs: Any, steps: int, reverse: bool
+) -> tuple[Any, Any]:
+    """Scan in nested segments, so that a derivative keeps no more states than fit.
+
+    With ``levels`` nested loops of ``width`` steps each, the derivative holds the states of one
+    loop per level, and computes every step once per level again.
+    """
+    state = sum(_type(c).size * _type(c).dtype.itemsize for c in flatten(init)[0])
+    width, levels = _schedule(steps, budget // max(state, 1), budget, state)
+    return _segments(f, init, xs, steps, reverse, width, levels)
+
+
+def _schedule(steps: int, states: int, budget: int, state: int) -> tuple[int, int]:
+    """Return width and levels with ``width ** levels >= steps`` that keep the fewest levels."""
+    levels = 1
+    while (kept := _root(steps, levels) * levels) > states:
+        if _root(steps, levels) <= 2:
+            raise ValueError(
+                f"a loop of {steps} steps needs a budget of at least {kept * state} bytes "
+                f"({kept} states of {state} bytes), not {budget}"
+            )
+        levels += 1
+    return _root(steps, levels), levels
+
+
+def _root(n: int, k: int) -> int:
+    """Return the smallest integer whose k-th power is at least n."""
+    root = max(1, round(n ** (1.0 / k)) - 1)
+    while root**k < n:
+        root += 1
+    return root
+
+
+def _segments(
+    f: Callable[..., Any], init: Any, xs: Any, steps: int, reverse: bool, width: int, levels: int
+) -> tuple[Any, Any]:
+    if levels == 1 or steps <= width:
+        return scan(f, init, xs, steps, reverse)
+    size = width ** (levels - 1)  # the steps of one segment
+    whole = steps // size
+    rest = steps - whole * size
+
+    @checkpoint
+    def segment(carry: Any, rows: Any) -> tuple[Any, Any]:
+        return _segments(f, carry, rows, size, reverse, width, levels - 1)
+
+    def cut(x: Any, start: int, stop: int) -> Any:
+        return x[start:stop]
+
+    # the segment that is not whole comes last in the order of the loop
+    first, last = (rest, steps) if reverse else (0, steps - rest)
+    body = tree_map(lambda x: _folded(cut(x, first, last), whole, size), xs)
+    carry, ys = scan(segment, init, body, whole, reverse)
+    ys = tree_map(lambda y: np.reshape(y, (whole * size, *shape_of(y)[2:])), ys)
+    if not rest:
+        return carry, ys
+    start, stop = (0, rest) if reverse else (steps - rest, steps)
+    tail = tree_map(lambda x: cut(x, start, stop), xs)
+    carry, more = _segments(f, carry, tail, rest, reverse, width, levels - 1)
+    parts = (more, ys) if reverse else (ys, more)
+    return carry, tree_map(lambda a, b: np.concatenate([a, b]), *parts)
+
+
+def _folded(x: Any, count: int, size: int) -> Any:
+    return np.reshape(x, (count, size, *shape_of(x)[1:]))

@@ -15,10 +15,10 @@ import numpy as np
 from ..maps import Joint
 from ..primitives.batching import spread
 from ..program.arraytype import ArrayType, array_type, shape_of
-from ..program.equation import Var
+from ..program.equation import Equation, Var
 from ..program.errors import ShapeError, TraceError
 from ..program.primitive import Primitive
-from ..program.pytree import flatten
+from ..program.pytree import TreeDef, flatten
 from ..trace import Session, Tracer, current
 from ..trace.body import Body, record_body
 from .linear import jvp, vjp
@@ -32,6 +32,7 @@ def scan(
     xs: Any = None,
     length: int | None = None,
     reverse: bool = False,
+    budget: int | None = None,
 ) -> Pair:
     """Run a loop that carries a state and reads one element of ``xs`` per step.
 
@@ -57,6 +58,10 @@ def scan(
         The number of steps, where there are no ``xs``.
     reverse : bool
         Whether to go from the last element to the first; ``ys`` stay in the order of ``xs``.
+    budget : int, optional
+        How many bytes a derivative may use to keep states of the loop. States that don't fit are
+        computed again from earlier ones; a loop of n steps can do with about log n states, each
+        step then being computed about log n times. By default all states are kept.
 
     Returns
     -------
@@ -71,6 +76,12 @@ def scan(
         If the ``xs`` differ in length.
     TraceError
         If the carry changes its structure, shape or dtype, or ``f`` branches on a value.
+    ValueError
+        If the budget is too small for any schedule.
+
+    References
+    ----------
+    Griewank and Walther, Evaluating Derivatives, chapter 12 (checkpointing).
 
     Examples
     --------
@@ -82,33 +93,11 @@ def scan(
     steps = _steps(leaves, length)
     if current() is None and steps:
         return _plain_loop(f, init, leaves, xs_tree, steps, reverse)
-    with Session(f) as (_, nested):
-        carry, carry_tree = flatten(init)
-        carry = [_as_array(c) for c in carry]
-        state: dict[str, Any] = {}
+    if budget is not None:
+        from .checkpointing import scan_within
 
-        def step(*inputs: Any) -> Any:
-            given = carry_tree.unflatten(inputs[: len(carry)])
-            x = xs_tree.unflatten(inputs[len(carry) :])
-            after, y = _pair(f(given, x))
-            flat, tree = flatten(after)
-            if tree != carry_tree:
-                raise TraceError(
-                    f"the carry of a scan changes its structure from {carry_tree} to {tree}",
-                    help="return the carry with the structure of init",
-                )
-            flat_y, state["tree"] = flatten(y)
-            return flat, flat_y
-
-        rows = [_type(x) for x in leaves]
-        types = [_type(c) for c in carry] + [ArrayType(t.shape[1:], t.dtype) for t in rows]
-        body, _ = record_body(step, types)
-        _check_carry(body, types[: len(carry)])
-        outs = run_scan(body, carry, leaves, steps, reverse)
-    n = len(carry)
-    if not nested:
-        outs = [o._value if isinstance(o, Tracer) else o for o in outs]
-    return carry_tree.unflatten(outs[:n]), state["tree"].unflatten(outs[n:])
+        return scan_within(budget, f, init, xs, steps, reverse)
+    return _recorded_scan(f, init, leaves, xs_tree, steps, reverse)
 
 
 def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any) -> Any:
@@ -144,6 +133,39 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     array([1., 4., 9.])
     """
     return scan(lambda _, x: (None, f(x)), None, xs)[1]
+
+
+def _recorded_scan(
+    f: Any, init: Any, leaves: list[Any], xs_tree: TreeDef, steps: int, reverse: bool
+) -> Pair:
+    """Record the body once and run the loop as one operation."""
+    with Session(f) as (_, nested):
+        carry, carry_tree = flatten(init)
+        carry = [_as_array(c) for c in carry]
+        state: dict[str, Any] = {}
+
+        def step(*inputs: Any) -> Any:
+            given = carry_tree.unflatten(inputs[: len(carry)])
+            x = xs_tree.unflatten(inputs[len(carry) :])
+            after, y = _pair(f(given, x))
+            flat, tree = flatten(after)
+            if tree != carry_tree:
+                raise TraceError(
+                    f"the carry of a scan changes its structure from {carry_tree} to {tree}",
+                    help="return the carry with the structure of init",
+                )
+            flat_y, state["tree"] = flatten(y)
+            return flat, flat_y
+
+        rows = [_type(x) for x in leaves]
+        types = [_type(c) for c in carry] + [ArrayType(t.shape[1:], t.dtype) for t in rows]
+        body, _ = record_body(step, types)
+        _check_carry(body, types[: len(carry)])
+        outs = run_scan(body, carry, leaves, steps, reverse)
+    n = len(carry)
+    if not nested:
+        outs = [o._value if isinstance(o, Tracer) else o for o in outs]
+    return carry_tree.unflatten(outs[:n]), state["tree"].unflatten(outs[n:])
 
 
 def _steps(leaves: Sequence[Any], length: int | None) -> int:
@@ -194,9 +216,14 @@ def _type(value: Any) -> ArrayType:
     return ArrayType(type_.shape, type_.dtype)
 
 
+def _output_type(out: Any) -> ArrayType:
+    type_ = out.type if type(out) is Var else _type(out)
+    return ArrayType(type_.shape, type_.dtype)
+
+
 def _check_carry(body: Body, types: Sequence[ArrayType]) -> None:
     for before, out in zip(types, body.outputs, strict=False):
-        after = _type(out) if type(out) is not Var else out.type
+        after = _output_type(out)
         if (before.shape, before.dtype) != (after.shape, after.dtype):
             raise TraceError(
                 f"the carry of a scan is {before} before a step and {after} after it",
@@ -215,8 +242,10 @@ def run_scan(
     """Scan with a recorded body; returns the last carry and the stacked outputs, flat."""
     n = len(carry)
     kept = len(body.outputs)
-    # the states before each step are collected too: the derivative needs them
-    recording = body.with_outputs((*body.outputs, *body.inputs[:n]))
+    recording = body
+    if any(isinstance(o, Tracer) for o in (*carry, *xs, *body.outer)):
+        # the states before each step are collected too: the derivative needs them
+        recording = body.with_outputs((*body.outputs, *body.inputs[:n]))
     outs = SCAN(
         *carry,
         *xs,
@@ -236,25 +265,23 @@ def _scan(
     carry = list(operands[:carries])
     xs = operands[carries : carries + scanned]
     captured = operands[carries + scanned :]
-    rows: list[list[Any]] = []
+    types = (_output_type(o) for o in body.outputs[carries:])
+    columns = [np.empty((steps, *t.shape), t.dtype) for t in types]
+    del operands  # the first state need not outlive the first step
     for t in reversed(range(steps)) if reverse else range(steps):
         out = body.run([*carry, *(x[t] for x in xs)], captured)
         carry = out[:carries]
-        rows.append(out[carries:])
-    if reverse:
-        rows.reverse()
-    if rows:
-        return (*carry, *(np.stack(column) for column in zip(*rows, strict=True)))
-    types = (o.type if type(o) is Var else _type(o) for o in body.outputs[carries:])
-    return (*carry, *(np.zeros((0, *t.shape), t.dtype) for t in types))
+        for column, y in zip(columns, out[carries:], strict=True):
+            column[t] = y
+    return (*carry, *columns)
 
 
 def _scan_type(
     *types: ArrayType, body: Body, carries: int, scanned: int, steps: int, reverse: bool
 ) -> tuple[ArrayType, ...]:
-    outs = [o.type if type(o) is Var else _type(o) for o in body.outputs]
+    outs = [_output_type(o) for o in body.outputs]
     stacked = (ArrayType((steps, *t.shape), t.dtype) for t in outs[carries:])
-    return (*(ArrayType(t.shape, t.dtype) for t in outs[:carries]), *stacked)
+    return (*outs[:carries], *stacked)
 
 
 class _Derivative:
@@ -287,7 +314,8 @@ class _Derivative:
 
     def scan(self, step: Any, carry: Any, rows: Any, backwards: bool) -> Pair:
         reverse = self.params["reverse"] != backwards
-        return scan(step, carry, rows, self.params["steps"], reverse)
+        leaves, treedef = flatten(rows)
+        return _recorded_scan(step, carry, leaves, treedef, self.params["steps"], reverse)
 
     def zeros(self, places: Sequence[int], given: Sequence[Any]) -> list[Any]:
         """Return tangents or cotangents, zeros where there is none."""
@@ -359,6 +387,16 @@ class _Derivative:
         return [found.get(p) for p in range(len(self.types))]
 
 
+def _trimmed(equation: Equation, used: set[Var]) -> Equation:
+    """Leave out stacked results that nobody reads, such as the states for a derivative."""
+    params = equation.params
+    n = params["carries"]
+    kept = [i for i, out in enumerate(equation.outs) if i < n or out in used]
+    body = params["body"].with_outputs(tuple(params["body"].outputs[i] for i in kept))
+    outs = tuple(equation.outs[i] for i in kept)
+    return equation._replace(params={**params, "body": body}, outs=outs)
+
+
 def _derivative(ys: list[Any], xs: list[Any], **params: Any) -> Joint:
     derivative = _Derivative(ys, xs, params)
     return Joint(derivative.push, derivative.pull, "scan")
@@ -394,6 +432,7 @@ SCAN = Primitive(
     type_rule=_scan_type,  # type: ignore[arg-type]
     joint=_derivative,
     batch=_batched,
+    trim=_trimmed,
     text="scan",
     symbol="loop",
 )

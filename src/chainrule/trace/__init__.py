@@ -1,10 +1,11 @@
 """From NumPy code to equations: the traced value and NumPy's hooks."""
 
-from . import attributes, operators, protocols
+from . import attributes, layout, operators, protocols
 from .recorder import Recorder, current, recording
 from .session import Session
 from .tracer import Tracer, bind
 
+layout.install()
 operators.install()
 attributes.install()
 protocols.install()

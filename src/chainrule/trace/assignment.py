@@ -91,8 +91,8 @@ def setitem(self: Tracer, index: Any, value: Any) -> None:
     if not isinstance(value, Traced):
         value = as_tracer(value)
     dtype = self.dtype
-    if isinstance(value, Traced) and not value._is_constant:  # type: ignore[attr-defined]
-        given = value.dtype  # type: ignore[attr-defined]
+    if isinstance(value, Traced) and not value._is_constant:
+        given = value.dtype
         if given.kind in "fc" and (dtype.kind not in "fc" or (given.kind == "c" != dtype.kind)):
             refusals.lossy_assignment(self, dtype, given)
     if self._is_constant and not _is_traced(value):
@@ -103,7 +103,7 @@ def setitem(self: Tracer, index: Any, value: Any) -> None:
 
 
 def _is_traced(value: Any) -> bool:
-    return isinstance(value, Traced) and not value._is_constant  # type: ignore[attr-defined]
+    return isinstance(value, Traced) and not value._is_constant
 
 
 def _write_constant(self: Tracer, index: tuple[Any, ...], value: Any) -> None:
@@ -131,6 +131,8 @@ def store(self: Tracer, new: Any) -> None:
     before = cell.buffer if self._var is None else self._var.value
     if view is None:
         new = _laid_out_like(before, new)
+    elif not view.writeable:
+        raise ValueError("assignment destination is read-only")
     if isinstance(new, Tracer):
         self._var, cell.buffer, cell.shared = new._var, new._state().buffer, new._var is None
     else:
@@ -149,7 +151,7 @@ def store(self: Tracer, new: Any) -> None:
 
 
 def _same_layout(a: Any, b: Any) -> bool:
-    return not isinstance(a, np.ndarray) or a.ndim < 2 or a.strides == getattr(b, "strides", None)
+    return not isinstance(a, np.ndarray) or a.strides == getattr(b, "strides", None)
 
 
 def _laid_out_like(before: Any, new: Any) -> Any:
@@ -176,9 +178,9 @@ def _written_back(
     if primitive.name == "reshape":
         return bind(primitive, (new,), {"shape": base.shape})
     if primitive.name == "real":
-        return new + np.imag(base) * 1j
+        return new + np.multiply(np.imag(base), 1j)
     if primitive.name == "imag":
-        return np.real(base) + new * 1j
+        return np.real(base) + np.multiply(new, 1j)
     refusals.write_to_view(new, f"a {primitive.symbol} of another array")
 
 

@@ -20,7 +20,7 @@ def _set_shape(self: Tracer, shape: Any) -> None:
     cell = self._state()
     if cell.view is not None or cell.viewed:
         refusals.shape_of_view(self)
-    reshaped: Any = np.reshape(self, shape)  # type: ignore[call-overload]
+    reshaped: Any = np.reshape(self, shape)
     assignment.store(self, Tracer(self._recorder, reshaped._var, Cell(reshaped._state().buffer)))
 
 
@@ -169,7 +169,7 @@ def _view(self: Tracer, dtype: Any = None, type: Any = None) -> Any:
     if isinstance(kind, _TYPE) and issubclass(kind, np.ndarray) and kind is not np.ndarray:
         refusals.array_subclass_of(kind)
     if dtype is None or kind is np.ndarray or np.dtype(dtype) == self.dtype:
-        return self[...]
+        return assignment.getitem(self, ...)
     refusals.unsupported(
         ".view() with another dtype",
         why="it reads the same bytes as other numbers",

@@ -109,7 +109,7 @@ def _round(self: Tracer, ndigits: int | None = None) -> Any:
 
 
 def _divmod(self: Tracer, other: Any) -> Any:
-    return self // other, self % other  # type: ignore[operator]
+    return self // other, self % other
 
 
 def _rdivmod(self: Tracer, other: Any) -> Any:

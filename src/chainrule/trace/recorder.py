@@ -141,7 +141,7 @@ class Recorder:
         """Return an array that is safe to keep as a constant of an equation."""
         if self.keep or array.nbytes <= COPY_BYTES:
             made = _copy(array, "K")
-            if array.ndim > 1 and made.strides != array.strides:
+            if made.strides != array.strides:
                 return copy_in_layout(array, array)
             return made
         base: Any = array

@@ -43,9 +43,9 @@ def name_of(t: Tracer) -> str:
             return f"`{var.name}`"
         for equation in t._recorder.equations:
             if var in equation.outs and equation.origin:
-                name = result_name(*equation.origin[0])
-                if name:
-                    return f"`{name}`"
+                result = result_name(*equation.origin[0])
+                if result:
+                    return f"`{result}`"
     return "a value here"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..program.errors import TraceError
-from ..program.spans import span_of
+from ..program.spans import is_internal, span_of
 from .recorder import STATE, Recorder
 from .swaps import Taken, swap_in, swap_out
 from .warning import warn_at_user
@@ -62,8 +62,16 @@ class Session:
             cause = error.__cause__ or error.__context__
             if isinstance(cause, TraceError):
                 raise cause from None  # NumPy had wrapped our refusal
-            if locked and "read-only" in str(error):
+            if locked and "read-only" in str(error) and not _raised_here(error):
                 raise _constant_changed(error) from error
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Tell whether an error about writing is our own, as NumPy's for a read-only view."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and is_internal(traceback.tb_frame.f_code.co_filename)
 
 
 def _constant_changed(error: ValueError) -> TraceError:

@@ -31,6 +31,9 @@ NO_PARAMS: dict[str, Any] = {}
 _equation = tuple.__new__  # a named tuple's own constructor takes twice as long
 
 
+_READ_ONLY = frozenset(("broadcast_to", "windows"))
+
+
 class View:
     """How a tracer was taken from another one, so that both can be kept in step.
 
@@ -38,7 +41,7 @@ class View:
     layouts and a copy for others.
     """
 
-    __slots__ = ("base", "certain", "params", "parts", "primitive", "version")
+    __slots__ = ("base", "certain", "params", "parts", "primitive", "version", "writeable")
 
     def __init__(
         self, base: Tracer, primitive: Primitive, parts: tuple[Any, ...], params: dict[str, Any]
@@ -48,6 +51,7 @@ class View:
         self.parts = parts
         self.params = params
         self.certain = True
+        self.writeable = primitive.name not in _READ_ONLY
         state = base._state()
         state.viewed = True
         self.version = state.version
@@ -524,7 +528,8 @@ def bind_joint(
         values = primitive.impl(*given, **params)
     if values is None:
         types = (o.type if type(o) is Var else array_type(o) for o in taken)
-        outs = tuple(recorder.variable(None, t) for t in primitive.type_rule(*types, **params))
+        found: Any = primitive.type_rule(*types, **params)
+        outs = tuple(recorder.variable(None, t) for t in found)
     else:
         outs = tuple(recorder.variable(v) for v in values)
     recorder.equations.append(Equation(primitive, taken, params, outs, recorder.origin(2)))

@@ -20,6 +20,13 @@ def loss(w, x, y=1.0):
     return np.mean(error**2)
 
 
+def recurrence(x=0.5):
+    h = 0.1
+    for _ in range(50):
+        h = np.tanh(h + x)
+    return h
+
+
 def broken(x=2.0):
     table = {}
     return x * table["nothing"]

@@ -105,9 +105,12 @@ def test_what_the_function_prints_stays_out_of_stdout(run):
 
 def test_levels_numbers_path_and_width(run):
     plain = run("explain", "net.py:loss", *VALUES)
-    primitive = run("explain", "net.py:loss", *VALUES, "--level", "primitive")
-    assert primitive.code == 0
-    assert primitive.out.count("\n") > plain.out.count("\n")
+    counts = {}
+    for level in ("statement", "primitive"):
+        result = run("explain", "net.py:loss", *VALUES, "--level", level, "--json")
+        assert result.code == 0
+        counts[level] = len(json.loads(result.out)["steps"])
+    assert counts["statement"] < counts["primitive"]
     numbers = run("explain", "net.py:loss", *VALUES, "--numbers")
     assert numbers.code == 0
     assert len(numbers.out) > len(plain.out)
@@ -117,6 +120,13 @@ def test_levels_numbers_path_and_width(run):
     for width in (60, 80, 120):
         narrow = run("explain", "net.py:loss", *VALUES, "--width", width)
         assert max(map(len, narrow.out.splitlines())) <= width
+
+
+def test_a_long_loop_is_shortened(run):
+    result = run("explain", "net.py:recurrence")
+    assert result.code == 0, result.err
+    assert len(result.out.splitlines()) < 20
+    assert len(json.loads(run("explain", "net.py:recurrence", "--json").out)["steps"]) == 50
 
 
 def test_colors_can_be_had_and_left_out(run):

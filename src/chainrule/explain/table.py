@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .text import GAP, HEADINGS, fit, footer, header, table_rows
+from .text import GAP, HEADINGS, abridged, fit, footer, header, table_rows
 
 if TYPE_CHECKING:
     from .explanation import Explanation
     from .steps import Step
+
+TURNS = 6  # of a loop with more turns the middle ones are left out
 
 
 def to_rich(explanation: Explanation, width: int) -> Any:
@@ -17,14 +19,15 @@ def to_rich(explanation: Explanation, width: int) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    rows = table_rows(explanation)
+    items = list(abridged(explanation.steps, TURNS))
+    rows = table_rows(explanation, TURNS)
     shown = fit(rows, width)
     table = Table(box=None, padding=(0, len(GAP), 0, 0), pad_edge=False, header_style="bold")
     for heading, columns in shown.items():
         justify: Any = "right" if heading == "#" else "left"
         table.add_column(heading, justify=justify, width=columns, overflow="fold")
-    for step, cells in zip(explanation.steps, rows[1:], strict=True):
-        styles = _styles(step)
+    for item, cells in zip(items, rows[1:], strict=True):
+        styles = ("dim",) * len(HEADINGS) if isinstance(item, tuple) else _styles(item)
         named = zip(HEADINGS, cells, styles, strict=True)
         table.add_row(*(Text(cell, style=style) for h, cell, style in named if h in shown))
     head = Text(header(explanation), style="bold")

@@ -99,9 +99,6 @@ class Demo:
         self._source(e.loss)
         explanation = explain(e.loss, (0, 1, 2, 3))(*e.PARAMETERS, e.X, _TARGET)
         self._explanation(explanation)
-        self.console.print(Text(f"\nin one formula:   {explanation.path('W1')}"))
-        self.console.print(Text(f"step 2 in numbers: {explanation.step('z2').numbers()}"))
-        self.report.paragraph(f"In one formula: {explanation.path('W1')}")
         self.report.listing("\n".join(step.numbers() for step in explanation.steps))
 
     def _source(self, function: Any) -> None:
@@ -119,7 +116,8 @@ class Demo:
         )
         self.console.print(shown)
         self.console.print()
-        self.report.listing(code)
+        numbered = enumerate(code.splitlines(), first + skipped)
+        self.report.listing("\n".join(f"{number:3d} {line}" for number, line in numbered))
 
     def _explanation(self, explanation: Explanation) -> None:
         self.console.print(explanation)
@@ -129,14 +127,14 @@ class Demo:
     def compare(self) -> None:
         """Compare the network's gradient with one that comes from no derivative rule."""
         e = worked_example
-        self._part("2  The same gradient by another method")
+        self._part("2  The gradient of a2 by another method: a step h along the imaginary axis")
         args = (*e.PARAMETERS, e.X)
         value, gradient = value_and_grad(e.network, (0, 1, 2, 3))(*args)
         mark = self._check(abs(value - e.OUTPUT) < 1e-15)
         self.console.print(
             f"a2 = {value:.15f}, and worked out with 50 digits {e.OUTPUT:.15f} {mark}"
         )
-        head = ("gradient", "chainrule", "complex step: Im a2(x + ih) / h", "difference")
+        head = ("gradient", "chainrule", "Im a2(x + ih) / h", "difference")
         rows = [self._compared(i, gradient[i], args) for i in range(4)]
         self.console.print(_table(head, rows))
         self.report.paragraph(f"a2 = {value:.15f}; worked out with 50 digits: {e.OUTPUT:.15f}")

@@ -21,6 +21,7 @@ from .collect import Flow
 TOLERANCE = {"double": 1e-6, "single": 1e-4}
 _EPSILON = float(np.finfo(float).eps)
 _STEP = _EPSILON ** (1 / 3)
+_SYMMETRIC = frozenset({"cholesky", "eigenvalues", "eigenvectors"})
 _KINKED = frozenset(
     {"abs", "maximum", "minimum", "max", "min", "norm", "hypot", "sort", "median", "prod"}
 )
@@ -115,19 +116,29 @@ class _Check:
         noise = rng.standard_normal(value.shape)
         if value.dtype.kind == "c":
             noise = noise + 1j * rng.standard_normal(value.shape)
-        size = float(np.sqrt(np.mean(np.abs(value) ** 2))) if value.size else 1.0
-        size = size if np.isfinite(size) and size > 0 else 1.0
+        finite = np.isfinite(value)
+        noise = np.where(finite, noise, 0)
+        size = float(np.sqrt(np.mean(np.abs(value[finite]) ** 2))) if finite.any() else 1.0
+        size = size if size > 0 else 1.0
+        if self._is_symmetric(value):
+            noise = noise + np.conj(np.swapaxes(noise, -1, -2))
         yield noise * max(size, 1e-2), _STEP
         yield noise * np.where(value == 0, size, np.abs(value)), _STEP  # stays within a domain
         yield noise * size, _STEP / 50  # for functions that bend sharply
 
+    def _is_symmetric(self, value: Any) -> bool:
+        """Whether an operation takes a matrix for symmetric, and looks at one triangle only."""
+        if not any(e.primitive.name in _SYMMETRIC for e in self.equations) or value.ndim < 2:
+            return False
+        return bool(np.allclose(value, np.conj(np.swapaxes(value, -1, -2))))
+
     def _compare(self, direction: Any, step: float) -> Certificate:
-        pushed = self._push(direction)
+        pushed = self._finite(self._push(direction))
         ahead, behind = self._replay(direction, step), self._replay(direction, -step)
-        quotients = [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
+        quotients = self._finite([(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)])
         gap = _norm(p - q for p, q in zip(pushed, quotients, strict=True))
         # Below the rounding of the difference quotient itself nothing can be told apart.
-        rounding = 8 * _EPSILON * _norm(ahead) / step
+        rounding = 8 * _EPSILON * _norm(self._finite(ahead)) / step
         size = max(_norm(quotients), _norm(pushed), rounding / self.tolerance)
         error = gap / size if size > 0 else gap
         if not np.isfinite(error):
@@ -141,6 +152,13 @@ class _Check:
                 error, self.tolerance, smooth=False, note="not smooth here: a tie or a kink"
             )
         return Certificate(error, self.tolerance)
+
+    def _finite(self, parts: list[Any]) -> list[Any]:
+        """Leave out the elements at which a result is NaN or infinite: they have no slope."""
+        return [
+            np.where(np.isfinite(u.value), part, 0)
+            for (u, _), part in zip(self.results, parts, strict=True)
+        ]
 
     def _push(self, direction: Any) -> list[Any]:
         """Apply the composed map to a direction."""
@@ -188,10 +206,11 @@ class _Check:
 
     def _has_kink(self, direction: Any, step: float, size: float) -> bool:
         """Tell a kink by its one-sided slopes, which differ however small the step is."""
-        middle = self._replay(direction, 0.0)
+        middle = self._finite(self._replay(direction, 0.0))
         bends = []
         for h in (step, step / 8):
-            ahead, behind = self._replay(direction, h), self._replay(direction, -h)
+            ahead = self._finite(self._replay(direction, h))
+            behind = self._finite(self._replay(direction, -h))
             bends.append(
                 _norm((a - 2 * m + b) / h for a, m, b in zip(ahead, middle, behind, strict=True))
             )

@@ -225,7 +225,7 @@ class Formulas:
     def _unnamed(self, value: Any) -> Expr:
         """Return a symbol for an array that the program has no name for, or its one number."""
         first: Any = value.flat[0].item() if value.size else None
-        if value.dtype.kind in "fiu" and value.ndim and np.all(value == first):
+        if value.dtype.kind in "fiu" and value.ndim and value.size and np.all(value == first):
             return Apply("broadcast_to", (Number(first),), {"shape": value.shape}, value.shape)
         return self.names.unnamed(value)
 
@@ -248,12 +248,12 @@ class Formulas:
     def _factor(self, value: Any, flow: Flow | None) -> Expr:
         """Return a number of the backward computation as what it was made of, where known."""
         value = value.item() if isinstance(value, np.generic | np.ndarray) else value
-        if flow is not None and isinstance(value, int | float):
+        if flow is not None and isinstance(value, int | float) and value != 0:
             equation = flow.equation
             if equation.primitive.name == "mean" and value != 1:
                 return product((self._count(round(1 / value)), -1))
             for i, operand in enumerate(equation.operands):
-                if type(operand) is Var or not isinstance(operand, int | float):
+                if type(operand) is Var or not isinstance(operand, int | float) or not operand:
                     continue
                 named = self._number(operand, operand_text(equation, i))
                 if operand == value and isinstance(named, Symbol):
@@ -333,9 +333,9 @@ def _first(value: Any, candidates: list[tuple[str, tuple[Expr, ...]]]) -> Expr |
 def _tie_share(value: Any, mine: Expr, others: list[Expr]) -> Expr | None:
     """Recognise the factor that splits a tie evenly."""
     for other in others:
-        with np.errstate(invalid="ignore"):
-            tie = np.equal(evaluate(mine), evaluate(other))
-        if np.shape(tie) == value.shape and np.array_equal(value, np.where(tie, 0.5, 1.0)):
+        a, b = evaluate(mine), evaluate(other)
+        fits = np.shape(a) == value.shape and np.shape(b) in ((), value.shape)
+        if fits and np.array_equal(value, np.where(np.equal(a, b), 0.5, 1.0)):
             return Symbol("½ at ties", value, atomic=False)
     return None
 

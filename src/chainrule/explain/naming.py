@@ -173,8 +173,14 @@ def input_paths(found: Collected) -> list[str]:
     arguments = found.arguments
     paths: list[str] = []
     for key, treedef, _ in arguments.parts:
-        paths.extend(treedef.leaf_paths(arguments._argument(key)))
+        paths.extend(treedef.leaf_paths(_argument(arguments, key)))
     return paths
+
+
+def _argument(arguments: Any, key: Any) -> str:
+    """Name of an argument; ``arg0`` where the function takes any number of them."""
+    name: str = arguments._argument(key)
+    return name.replace("argument ", "arg")
 
 
 def _results(block: Block) -> dict[Var, str]:
@@ -255,7 +261,7 @@ def _scope(found: Collected) -> Iterator[tuple[str, Any]]:
     for key, value in [*enumerate(arguments.args), *arguments.kwargs.items()]:
         if key not in chosen:
             leaves, treedef = flatten(value)
-            yield from _arrays(treedef.leaf_paths(arguments._argument(key)), leaves)
+            yield from _arrays(treedef.leaf_paths(_argument(arguments, key)), leaves)
     function = _python_function(arguments.f)
     code = getattr(function, "__code__", None)
     if code is not None:

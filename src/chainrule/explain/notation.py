@@ -268,7 +268,9 @@ class Writer:
     def _axes(self, x: Expr, axes: Any) -> str | None:
         """Write the axes of a reduction; None if it does nothing but drop axes of length 1."""
         axes = (axes,) if isinstance(axes, int) else tuple(axes)
-        real = [a for a in axes if x.shape and x.shape[a] != 1]
+        if max(axes, default=-1) >= len(x.shape):  # a stretched operand, shown unstretched
+            return ""
+        real = [a for a in axes if x.shape[a] != 1]
         if not real:
             return None
         if len(axes) == len(x.shape):

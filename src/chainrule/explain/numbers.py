@@ -16,6 +16,8 @@ Index = tuple[int, ...]
 
 def element_text(symbol: str, expr: Expr | None, value: Any, index: Index) -> str:
     """Write ``symbol = formula = numbers = value`` for one element."""
+    if np.size(value) == 0:
+        return f"{symbol} has no elements"
     result = number_text(np.asarray(value)[index])
     where = f"[{', '.join(map(str, index))}]" if index else ""
     if expr is None:
@@ -119,6 +121,8 @@ def _shortened(items: list[Any]) -> list[Any]:
 def _with_rest(terms: list[Any], count: int) -> Expr:
     if count > len(terms):
         terms.append((1.0, Symbol(f"… ({count} terms)", 0.0)))
+    if not terms:
+        return Number(0.0)
     return terms[0][1] if len(terms) == 1 else Total(tuple(terms))
 
 

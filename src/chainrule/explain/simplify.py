@@ -49,8 +49,12 @@ def product(*factors: Factor, coefficient: float = 1.0) -> Expr:
             todo.insert(0, (factor.args[0], 1))
         else:
             merged.setdefault(factor.key, [factor, 0.0])[1] += exponent
-    kept = _unstretched([(f, e) for f, e in merged.values() if e != 0])
-    if any(isinstance(f, Product | Number) and float(e).is_integer() for f, e in kept):
+    factors_left = [(f, e) for f, e in merged.values() if e != 0]
+    kept = _unstretched(factors_left)
+    if any(
+        new is not old and isinstance(new, Product | Number)
+        for (new, _), (old, _) in zip(kept, factors_left, strict=True)
+    ):
         return _masked(product(*kept, coefficient=coefficient), masks)
     kept = _outer(_with_softmax(_with_sigmoids(kept)))
     return _masked(_from_factors(coefficient, kept), masks)
@@ -185,9 +189,16 @@ def _logistic(factor: Expr, exponent: float) -> Factor:
     if z is None or exponent >= 0:
         return factor, exponent
     minus = product((z, 1), coefficient=-1.0)
-    if isinstance(z, Product) and z.coefficient < 0:
+    if _is_negative(z):
         return sigmoid(minus), -exponent
     return one_minus(sigmoid(z)), -exponent
+
+
+def _is_negative(expr: Expr) -> bool:
+    """Whether a formula is written with a minus sign in front."""
+    if isinstance(expr, Total):
+        return expr.terms[0][0] < 0
+    return isinstance(expr, Product) and expr.coefficient < 0
 
 
 def _exponential_that_completes(factor: Expr) -> tuple[Expr, Expr] | None:

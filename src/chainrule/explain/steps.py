@@ -277,7 +277,11 @@ def _edge_formula(edge: Edge, formulas: Formulas) -> str:
     terms = []
     for u in edge.results:
         name, by = formulas.names.ensure(u), formulas.names.ensure(edge.operand)
-        terms.append(f"(∂{name}/∂{by})ᵀ {formula_text(formulas.cotangent(u))}")
+        given = formula_text(formulas.cotangent(u))
+        if all(e.primitive.elementwise for e in edge.block.equations):
+            terms.append(f"{given} ⊙ ∂{name}/∂{by}")
+        else:
+            terms.append(f"(∂{name}/∂{by})ᵀ {given}")
     return " + ".join(terms)
 
 
@@ -306,6 +310,8 @@ def _shapes(expr: Expr | None, shape: tuple[int, ...]) -> str:
         expr = expr.args[0]
     if isinstance(expr, Product) and len(expr.factors) == 1:
         expr = expr.factors[0][0]
+    if isinstance(expr, Apply) and expr.op == "outer":
+        return "@".join((f"({expr.shape[0]},1)", f"(1,{expr.shape[1]})"))
     if isinstance(expr, Apply) and expr.op == "matmul":
         return "@".join(shape_text(a.shape) for a in expr.args)
     return shape_text(shape)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 HEADINGS = ("#", "step", "rule", "formula", "line", "shape", "‖grad‖", "gain", "check")
 _RIGHT = frozenset({"#"})
 GAP = "  "
+MIN_WIDTH = 20
 
 
 def columns(text: str) -> int:
@@ -81,7 +82,7 @@ def header(explanation: Explanation) -> str:
 
 def to_text(explanation: Explanation, width: int | None = None, turns: int | None = 6) -> str:
     """Return the explanation as plain text of at most ``width`` columns."""
-    width = width or shutil.get_terminal_size((100, 24)).columns
+    width = max(width or shutil.get_terminal_size((100, 24)).columns, MIN_WIDTH)
     lines = wrap(header(explanation), width)
     lines.extend(_table(table_rows(explanation, turns), width))
     for line in footer(explanation):
@@ -174,8 +175,9 @@ def fit(rows: list[tuple[str, ...]], width: int) -> dict[str, int]:
                 spare += shown[wrapped] - kept
                 shown[wrapped] = kept
         if spare >= 0:
-            break
-    return shown
+            return shown
+    spare = width - len(GAP)
+    return {"step": spare // 2, "formula": spare - spare // 2}
 
 
 _DROPPED = (
@@ -187,7 +189,7 @@ _DROPPED = (
     ("shape", "gain", "line", "rule", "‖grad‖"),
     ("#", "shape", "gain", "line", "rule", "‖grad‖", "check"),
 )
-_WRAPPED = (("rule", 10), ("formula", 24), ("step", 8))
+_WRAPPED = (("rule", 10), ("formula", 24), ("step", 16))
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -237,23 +237,42 @@ def _lexsort(keys: Any, axis: int = -1) -> Any:
     return np.lexsort(tuple(np.asarray(known(k, "np.lexsort")) for k in keys), axis)
 
 
-def _counted(function: Any) -> Any:
-    """Return the answer of a histogram: counts of values are constant in the values."""
-
-    def answer(a: Any, *args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(v, Traced) for v in (*args, *kwargs.values())):
-            unsupported(
-                f"np.{function.__name__} with bins or weights that are differentiated",
-                why="counts jump where an element crosses the edge of a bin",
-                help="use np.bincount(bins, weights=w) for sums of weights",
-            )
-        return function(np.asarray(known(a, function.__name__)), *args, **kwargs)
-
-    return answer
+def _plain(value: Any, what: str) -> Any:
+    """Return a parameter of a histogram, which may be a constant of the trace."""
+    if isinstance(value, Traced) and not value._is_constant:
+        unsupported(
+            f"np.histogram with {what} that are differentiated",
+            why="counts jump where an element crosses the edge of a bin",
+            help="use np.bincount(bins, weights=w) for sums of weights",
+        )
+    return known(value, "np.histogram") if isinstance(value, Traced) else value
 
 
-implements(np.histogram)(_counted(np.histogram))
-implements(np.histogram_bin_edges)(_counted(np.histogram_bin_edges))
+@implements(np.histogram_bin_edges)
+def _bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    bins, weights = _plain(bins, "bins"), _plain(weights, "weights")
+    values = known(a, "np.histogram_bin_edges")
+    if range is not None or np.ndim(bins) or not np.size(values):
+        return np.histogram_bin_edges(values, bins, range, weights)
+    # without a range the edges move with the smallest and the largest element
+    plain = np.histogram_bin_edges(values, bins, None, weights)
+    low, high = np.min(a), np.max(a)
+    if np.min(values) == np.max(values):
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, len(plain))
+
+
+@implements(np.histogram)
+def _histogram(
+    a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> Any:
+    """Count: the counts are constant in the values, but the edges and a density are not."""
+    edges = _bin_edges(a, bins, range, weights)
+    values, weights = known(a, "np.histogram"), _plain(weights, "weights")
+    counts, _ = np.histogram(values, _plain(bins, "bins"), range, None, weights)
+    if density:
+        return counts / np.diff(edges) / np.sum(counts), edges
+    return counts, edges
 
 
 @implements(np.nonzero, method="nonzero")

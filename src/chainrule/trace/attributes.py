@@ -180,6 +180,10 @@ def _view(self: Tracer, dtype: Any = None, type: Any = None) -> Any:
 _TYPE = type
 
 
+def _choose(self: Tracer, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    return np.choose(self, choices, out=out, mode=mode)  # type: ignore[call-overload]
+
+
 def _set_flags(self: Tracer, write: Any = None, align: Any = None, uic: Any = None) -> None:
     refusals.unsupported(
         ".setflags()", why="a traced array has no memory of its own", help="leave it out"
@@ -235,6 +239,7 @@ def install() -> None:
         ("device", property(lambda self: "cpu")),
         ("to_device", lambda self, device, **kwargs: self),
         ("view", _view),
+        ("choose", _choose),
         ("setflags", _set_flags),
         ("resize", _resize),
         ("byteswap", _byteswap),

@@ -81,24 +81,28 @@ def _search(
             continue
         seen.add(id(current))
         names = tuple(_names(current.__code__))
-        for namespace, name in _places(current.__globals__, names):
+        captured = list(_captured(current))
+        places = [*_places(current.__globals__, names), *_inside(captured, names)]
+        for namespace, name in places:
             value = namespace[name]
             witnesses.append((namespace, name, id(value)))
             if id(value) in originals:
                 found.append((namespace, name))
             waiting.extend(_functions_in(value))
-        for value in _captured(current):
+        for value in captured:
             waiting.extend(_functions_in(value))
     return found, witnesses
 
 
 def _places(namespace: dict[str, Any], names: tuple[str, ...]) -> Iterator[Place]:
     """Yield the global names that a function uses, and those in the modules that it names."""
-    for name in names:
-        if name not in namespace:
-            continue
-        yield namespace, name
-        module = namespace[name]
+    used = [name for name in names if name in namespace]
+    yield from ((namespace, name) for name in used)
+    yield from _inside([namespace[name] for name in used], names)
+
+
+def _inside(values: list[Any], names: tuple[str, ...]) -> Iterator[Place]:
+    for module in values:
         if isinstance(module, types.ModuleType):
             inside = vars(module)
             if not _is_library(inside, inside.get("__file__") or "<"):

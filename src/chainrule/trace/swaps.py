@@ -12,6 +12,7 @@ from __future__ import annotations
 import cmath
 import ctypes
 import gc
+import importlib
 import importlib.machinery
 import math
 import sys
@@ -181,6 +182,8 @@ class _CompiledModules:
         self.suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
 
     def use_originals(self) -> None:
+        if not self.seen:
+            importlib.import_module("numpy.random")  # NumPy itself loads it at its first use
         if len(sys.modules) != len(self.seen):
             self._look()
         for namespace, name in self.found:

@@ -283,7 +283,7 @@ class TestResults:
         ("result", "message"),
         [
             (lambda x: None, "returns nothing"),
-            (lambda x: (x, x), r"returns TreeDef\(\(\*, \*\)\)"),
+            (lambda x: (x, x), r"returns \(\*, \*\)"),
             (lambda x: [x], "one scalar"),
             (lambda x: x * np.ones(2), r"shape \(2,\)"),
             (lambda x: np.ones(1), r"shape \(1,\)"),

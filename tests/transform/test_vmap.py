@@ -215,3 +215,25 @@ def test_bad_use_is_explained():
 def test_float32_stays():
     out = vmap(grad(lambda x: np.sum(x**2)))(np.ones((3, 2), np.float32))
     assert out.dtype == np.float32
+
+
+def test_a_refusal_of_an_unknown_value_does_not_speak_of_derivatives():
+    table = np.arange(6.0).reshape(2, 3)
+    with pytest.raises(TraceError, match=r"float\(\) needs the value of `x`, but only its shape"):
+        vmap(lambda x: float(x))(np.ones(2))
+    with pytest.raises(TraceError, match=r"(?s)plain array `table`.*np.array\(table\)\[...\]"):
+        vmap(lambda i: table[:, i])(np.array([0, 2]))
+    with pytest.raises(TraceError, match="how many elements this mask selects"):
+        vmap(lambda x: x[x > 0])(table)
+    remedy = vmap(lambda i: np.array(table)[:, i])(np.array([0, 2]))
+    np.testing.assert_array_equal(remedy, table[:, [0, 2]].T)
+
+
+def test_axes_of_different_lengths_are_told_by_the_names_of_the_arguments():
+    def f(p, *rest, z):
+        return p["W"]
+
+    with pytest.raises(ShapeError, match=r"3 in p\['W'\], 2 in argument 1, 4 in z\n"):
+        vmap(f)({"W": np.ones(3)}, np.ones(2), z=np.ones(4))
+    with pytest.raises(ShapeError, match="5 in axis_size, 3 in p\n"):
+        vmap(lambda p: p, axis_size=5)(np.ones(3))

@@ -82,6 +82,8 @@ def getitem(self: Tracer, index: Any) -> Any:
     if type(index) is int and self.ndim:
         return bind(GETITEM, (self,), {"spec": (index,)})
     parts, spec = normalize(index, counted=self._value is None)
+    if any(isinstance(part, Traced) and part.dtype.kind == "b" for part in parts):
+        refusals.unknown_length()
     return bind(GETITEM, (self, *parts), {"spec": spec})
 
 

@@ -67,6 +67,16 @@ def to_number(t: Tracer, wanted: str) -> NoReturn:
     span, name = here(), name_of(t)
     if _stores_element():
         into_element(t)
+    if t._value is None:
+        abstract_value(t, f"{wanted}()")
+    if span is not None and not span.text:  # typed in, so that it is not known who asks
+        raise TraceError(
+            f"a plain {wanted} is needed here, but {name} is being differentiated",
+            span=span,
+            why="a plain number has no derivative, so the gradient would silently lose this path",
+            help="NumPy functions and operators take the value as it is; if no derivative is "
+            f"wanted through it, pass `stop_gradient({_plainly(name)})`",
+        )
     if span is not None and not span.text.startswith(f"{wanted}("):
         raise TraceError(
             f"this call needs plain numbers, but {name} is being differentiated",
@@ -104,6 +114,8 @@ def to_array(t: Tracer) -> NoReturn:
     """Refuse a conversion to a plain array, which C code asks for."""
     if _stores_element():
         into_element(t)
+    if t._value is None:
+        _unknown_array(t)
     sequences = [o for o in describe_operands() if o.startswith(("[", "("))]
     name = name_of(t)
     help_ = (
@@ -119,6 +131,21 @@ def to_array(t: Tracer) -> NoReturn:
         why="compiled code cannot be traced, so the gradient would silently lose this path",
         help=help_,
     )
+
+
+def _unknown_array(t: Tracer) -> NoReturn:
+    """Refuse a conversion to a plain array, or to the index of one, where only types are known."""
+    span, name = here(), name_of(t)
+    array, bracket, _ = (span.text if span is not None else "").partition("[")
+    if bracket and array.replace(".", "").isidentifier():
+        raise TraceError(
+            f"the plain array `{array}` is indexed by {name}, of which only the shape is known",
+            span=span,
+            label="no value here yet",
+            why="the program is recorded once for all values",
+            help=f"index a copy that is made inside the function: `np.array({array})[...]`",
+        )
+    abstract_value(t, "a conversion to a plain array")
 
 
 def as_key(t: Tracer) -> NoReturn:
@@ -183,7 +210,18 @@ def abstract_value(t: Tracer, wanted: str) -> NoReturn:
         span=here(),
         label="no value here yet",
         why="the program is recorded once for all values",
-        help="keep the computation in NumPy, or pass this argument as a static one",
+        help="keep the computation in NumPy functions; a size or a number of steps has to be a "
+        "plain number from outside",
+    )
+
+
+def unknown_length() -> NoReturn:
+    """Refuse ``t[mask]`` where the mask's values are not known."""
+    raise TraceError(
+        "how many elements this mask selects is not known while only shapes are traced",
+        span=here(),
+        why="the program is recorded once for all values, so every shape has to be the same",
+        help="keep all elements and choose among them: np.where(mask, a, b)",
     )
 
 
@@ -279,7 +317,8 @@ def lossy_assignment(t: Tracer, target: Any, value: Any) -> NoReturn:
 def into_plain_array(target: Any, shared: bool) -> NoReturn:
     """Refuse to change an existing plain array by a traced value."""
     frame = user_frame(2)
-    found = [] if frame is None else [n for n, v in frame.f_locals.items() if v is target]
+    names = {} if frame is None else {**frame.f_globals, **frame.f_locals}
+    found = [n for n, v in names.items() if v is target]
     operands = describe_operands()
     name = found[0] if found else operands[0] if operands else "a"
     raise TraceError(

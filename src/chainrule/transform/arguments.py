@@ -47,7 +47,7 @@ class Arguments:
     def _argument(self, key: Any) -> str:
         if isinstance(key, str):
             return key
-        names = [p.name for p in parameters_of(self.f) if p.kind in _POSITIONAL]
+        names = [p.name for p in parameters_of(self.f) if p.kind in POSITIONAL]
         return names[key] if key < len(names) else f"argument {key}"
 
     def call(self, call: TracedCall) -> Any:
@@ -107,7 +107,7 @@ def record(
             raise GradientError(
                 "with has_aux=True the function has to return a pair (value, aux)",
                 span=definition(arguments.f),
-                why=f"it returned {_described(result)}",
+                why=f"it returned {described(flatten(result)[1])}",
                 help="`return loss, extra`",
             )
         result, aux = result
@@ -122,16 +122,14 @@ def _detached(aux: Any) -> Any:
     return treedef.unflatten(x._value if isinstance(x, Tracer) else x for x in leaves)
 
 
-def _described(result: Any) -> str:
-    treedef = flatten(result)[1]
-    if result is None:
-        return "None"
-    return f"a {type(result).__name__}" if treedef is LEAF else repr(treedef)[8:-1]
+def described(treedef: TreeDef) -> str:
+    """Return what a result is arranged as, for a message: each ``*`` stands for one value."""
+    return "one value" if treedef is LEAF else repr(treedef)[8:-1]
 
 
 # -- which arguments -----------------------------------------------------------------------------
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def is_single(wanted: Selection) -> bool:
@@ -158,7 +156,7 @@ def _position(f: Function, wanted: Any, args: Any, kwargs: Any) -> Any:
     index = wanted + len(args) if wanted < 0 else wanted
     if 0 <= index < len(args):
         return index
-    names = [p.name for p in parameters_of(f) if p.kind in _POSITIONAL]
+    names = [p.name for p in parameters_of(f) if p.kind in POSITIONAL]
     if 0 <= wanted < len(names) and names[wanted] in kwargs:
         return names[wanted]
     raise GradientError(
@@ -179,7 +177,7 @@ def _position_by_name(f: Function, wanted: str, args: Any, kwargs: Any) -> Any:
             help="name one of them in argnums",
         )
     index = names.index(wanted)
-    if parameters[index].kind not in _POSITIONAL or index >= len(args):
+    if parameters[index].kind not in POSITIONAL or index >= len(args):
         raise GradientError(
             f"argument {wanted!r} of {name_of(f)} was not given",
             why="only arguments that a call passes can be differentiated",

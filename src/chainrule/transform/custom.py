@@ -194,8 +194,8 @@ class _Point:
         found = self.custom.rules["vjp"](ct, self.y, *self.args, **self.options)
         if not isinstance(found, tuple) or len(found) != len(self.args):
             raise GradientError(
-                f"the vjp of `{self.custom.name}` has to return a tuple with {len(self.args)} "
-                "cotangents, one per argument",
+                f"the vjp of `{self.custom.name}` has to return a tuple of length "
+                f"{len(self.args)}: the cotangents, one per argument",
                 span=_place(self.custom.rules["vjp"]),
                 help="`return (ct_x,)`, with None for an argument without derivative",
             )

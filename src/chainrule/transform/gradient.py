@@ -11,7 +11,16 @@ from ..program.equation import Var
 from ..program.errors import GradientError
 from ..program.pytree import LEAF, flatten
 from ..trace import Session, Tracer
-from .arguments import Arguments, Function, Selection, definition, record, type_of, wrapping
+from .arguments import (
+    Arguments,
+    Function,
+    Selection,
+    definition,
+    described,
+    record,
+    type_of,
+    wrapping,
+)
 from .call import TracedCall
 
 
@@ -143,8 +152,10 @@ def _not_a_real_scalar(f: Function, call: TracedCall) -> GradientError:
                 help="end it with `return loss`",
             )
         return GradientError(
-            f"grad needs a function that returns one scalar; this one returns {call.out_tree}",
+            "grad needs a function that returns one scalar; this one returns "
+            f"{described(call.out_tree)}",
             span=span,
+            why="each * stands for one value",
             help="return the loss alone (has_aux=True allows `return loss, extra`), or use "
             "vjp or jacobian",
         )

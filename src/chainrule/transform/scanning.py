@@ -21,6 +21,7 @@ from ..program.primitive import Primitive
 from ..program.pytree import TreeDef, flatten
 from ..trace import Session, Tracer, current
 from ..trace.body import Body, record_body
+from .arguments import described
 from .linear import jvp, vjp
 
 Pair = tuple[Any, Any]
@@ -171,7 +172,11 @@ def _recorded_scan(
 def _steps(leaves: Sequence[Any], length: int | None) -> int:
     sizes = {shape_of(x)[0] if shape_of(x) else None for x in leaves}
     if None in sizes:
-        raise ShapeError("scan reads along the first axis of xs, but one of them is a scalar")
+        raise ShapeError(
+            "scan reads along the first axis of xs, but one of them is a scalar",
+            why="a list or a tuple in xs is a tree of arrays that are read side by side",
+            help="make one array of numbers that are read one after another: np.array(xs)",
+        )
     if length is not None:
         sizes.add(length)
     if len(sizes) != 1:
@@ -201,7 +206,7 @@ def _plain_loop(
 def _pair(result: Any) -> Pair:
     if not isinstance(result, tuple) or len(result) != 2:
         raise TraceError(
-            f"the body of a scan returns a pair (carry, y), not {type(result).__name__}",
+            f"the body of a scan returns a pair (carry, y), not {described(flatten(result)[1])}",
             help="`return carry, None` where there is nothing to collect",
         )
     return result

@@ -16,6 +16,7 @@ from ..program.pytree import LEAF, flatten, leaf_paths
 from ..trace import Session, Tracer, current
 from ..trace.body import Body, record_body
 from ..trace.tracer import Cell
+from .arguments import POSITIONAL, parameters_of
 
 Axes = Any
 
@@ -68,7 +69,7 @@ def vmap(
         with Session(f):
             leaves, treedef = flatten((args, kwargs))
             axes = _input_axes(in_axes, args, kwargs)
-            size = _batch_size(leaves, axes, axis_size, (args, kwargs))
+            size = _batch_size(leaves, axes, axis_size, lambda: _paths(f, args, kwargs))
             body = _record(f, leaves, axes, treedef)
             moved = [_first(x, a) for x, a in zip(leaves, axes, strict=True) if a is not None]
             results = run_batched(body, moved, [True] * len(moved), body.outer, size)
@@ -195,28 +196,44 @@ def _per_leaf(axes: Axes, tree: Any, what: str) -> list[int | None]:
     raise ValueError(f"{what} {axes!r} does not fit the structure of the argument")
 
 
-def _batch_size(leaves: list[Any], axes: list[int | None], axis_size: int | None, tree: Any) -> int:
-    sizes: dict[str, int] = {}
-    if axis_size is not None:
-        sizes["axis_size"] = axis_size
-    for leaf, axis, path in zip(leaves, axes, leaf_paths(tree), strict=True):
+def _paths(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+    """Return what the user calls each leaf of the arguments: ``x``, ``params['W']``."""
+    names = [p.name for p in parameters_of(f) if p.kind in POSITIONAL]
+    names += [f"argument {i}" for i in range(len(names), len(args))]
+    paths = [path for name, arg in zip(names, args, strict=False) for path in leaf_paths(arg, name)]
+    ordered = flatten({name: name for name in kwargs})[0]
+    return paths + [path for name in ordered for path in leaf_paths(kwargs[name], name)]
+
+
+def _batch_size(
+    leaves: list[Any],
+    axes: list[int | None],
+    axis_size: int | None,
+    paths: Callable[[], list[str]],
+) -> int:
+    sizes = {} if axis_size is None else {-1: axis_size}
+    for i, (leaf, axis) in enumerate(zip(leaves, axes, strict=True)):
         if axis is None:
             continue
         shape = shape_of(leaf)
         if not -len(shape) <= axis < len(shape):
             raise ShapeError(
-                f"vmap over axis {axis} of an argument of shape {shape}",
+                f"vmap over axis {axis} of {paths()[i]}, which has shape {shape}",
                 help="give in_axes=None for an argument that all examples share",
             )
-        sizes[f"{path} with shape {shape}"] = shape[axis]
+        sizes[i] = shape[axis]
     if not sizes:
         raise ShapeError(
             "vmap has no argument to map over",
             help="give axis_size, or an axis for one argument in in_axes",
         )
     if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{n} in argument {where}" for where, n in sizes.items())
-        raise ShapeError(f"vmap over axes of different lengths: {listed}")
+        names = [*paths(), "axis_size"]  # the last one, where -1 leads
+        raise ShapeError(
+            "vmap over axes of different lengths: "
+            + ", ".join(f"{n} in {names[i]}" for i, n in sizes.items()),
+            help="give in_axes=None for an argument that all examples share",
+        )
     return next(iter(sizes.values()))
 
 

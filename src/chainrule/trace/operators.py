@@ -12,7 +12,7 @@ from ..primitives import elementwise as ew
 from ..primitives.families import piecewise_constant
 from ..program.primitive import FUNCTIONS, METHODS, PRIMITIVES, Primitive
 from . import assignment, protocols
-from .tracer import Tracer, bind, copy
+from .tracer import Tracer, bind, bind_pair, copy
 
 # Operands that an operator takes without asking; others get the chance to answer themselves.
 _KNOWN = frozenset({float, int, bool, complex, Tracer, np.ndarray, list, tuple})
@@ -24,12 +24,18 @@ def _takes(other: Any) -> bool:
 
 def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forward(self: Tracer, other: Any) -> Any:
-        if type(other) not in _KNOWN and not _takes(other):
+        kind = type(other)
+        if kind is float or kind is Tracer:
+            return bind_pair(primitive, self, other)
+        if kind not in _KNOWN and not _takes(other):
             return NotImplemented
         return bind(primitive, (self, other))
 
     def backward(self: Tracer, other: Any) -> Any:
-        if type(other) not in _KNOWN and not _takes(other):
+        kind = type(other)
+        if kind is float or kind is int:
+            return bind_pair(primitive, other, self)
+        if kind not in _KNOWN and not _takes(other):
             return NotImplemented
         return bind(primitive, (other, self))
 

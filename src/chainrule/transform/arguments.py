@@ -35,7 +35,12 @@ class Arguments:
         self.leaves: list[Any] = []
         self.parts: list[tuple[Any, TreeDef, int]] = []
         for key in self.keys:
-            leaves, treedef = flatten(kwargs[key] if isinstance(key, str) else args[key])
+            arg = kwargs[key] if isinstance(key, str) else args[key]
+            if type(arg) is float or (type(arg) is np.ndarray and arg.dtype.kind == "f"):
+                self.parts.append((key, LEAF, 1))
+                self.leaves.append(arg)
+                continue
+            leaves, treedef = flatten(arg)
             for i, leaf in enumerate(leaves):
                 kind = type(leaf)
                 if kind is float or (kind is np.ndarray and leaf.dtype.kind == "f"):
@@ -67,7 +72,10 @@ class Arguments:
         trees = []
         start = 0
         for _, treedef, count in self.parts:
-            trees.append(treedef.unflatten(leaves[start : start + count]))
+            if treedef is LEAF:
+                trees.append(leaves[start])
+            else:
+                trees.append(treedef.unflatten(leaves[start : start + count]))
             start += count
         return tuple(trees)
 

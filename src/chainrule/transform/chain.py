@@ -38,7 +38,11 @@ def local_map(equation: Equation, position: int, y: Any, xs: Sequence[Any]) -> L
     a gradient is kept in the space of its input: its shape and its dtype.
     """
     primitive, _, params, _, _ = equation
-    rule = primitive.rule(position)
+    rules = primitive.d
+    if position < len(rules) and not primitive.variadic:
+        rule = rules[position]
+    else:
+        rule = primitive.rule(position)
     if rule is None:
         return None
     x = xs[position]

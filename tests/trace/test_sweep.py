@@ -123,7 +123,7 @@ CALLS = {
     "require": [lambda a: np.require(a, float)],
     "reshape": [lambda a: np.reshape(a, (2, 2))],
     "resize": [lambda a: np.resize(a, (2, 3))],
-    "result_type": [lambda a: np.result_type(a, np.float32) == float],
+    "result_type": [lambda a: np.result_type(a, np.float32).kind],
     "roll": [lambda a: np.roll(a, 1)],
     "rollaxis": [lambda a: np.rollaxis(np.outer(a, w), 1)],
     "roots": [lambda a: np.abs(np.roots(a))],
@@ -176,9 +176,9 @@ TEMPLATES = [
     (lambda f: lambda a: f(a), m),
     (lambda f: lambda a: f(a), q),
     (lambda f: lambda a: f(a), cube),
-    (lambda f: lambda a: f(a, w), v),
+    (lambda f: lambda a: f(a, w.copy()), v),
     (lambda f: lambda a: f(w.copy(), a), v),
-    (lambda f: lambda a: f(a, q), q.T),
+    (lambda f: lambda a: f(a, q.copy()), q.T),
     (lambda f: lambda a: f(a, 1), m),
 ]
 

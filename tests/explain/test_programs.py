@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logsumexp
 
-from chainrule import grad, value_and_grad
+from chainrule import checkpoint, grad, scan, value_and_grad, vmap
 from chainrule.explain import explain
 from chainrule.program.errors import GradientError
 from chainrule.program.pytree import flatten
@@ -94,7 +94,7 @@ def test_a_helper_in_a_loop_is_called_anew_in_each_turn():
         "cos(h⁽²⁾)",
         "∂L/∂h⁽²⁾ · cos(h⁽¹⁾)",
         "∂L/∂h⁽¹⁾ · cos(x)",
-    ] or [s.name for s in e.steps] == ["h⁽²⁾", "h⁽¹⁾", "x"]
+    ]
 
 
 def test_a_loop_in_a_helper_belongs_to_the_call():
@@ -135,10 +135,6 @@ def test_a_value_used_twice_gets_a_sum():
 
     e = explained(f, np.array([0.3, 0.7]))
     assert formulas(e) == {
-        "∂L/∂b": "x",
-        "∂L/∂a": "∂L/∂b ⊙ exp(a) + 2·∂L/∂b ⊙ a",
-        "∂L/∂x": "b + ∂L/∂a ⊙ cos(x)",
-    } or formulas(e) == {
         "∂L/∂b": "x",
         "∂L/∂a": "∂L/∂b ⊙ exp(a) + ∂L/∂b ⊙ 2a",
         "∂L/∂x": "b + ∂L/∂a ⊙ cos(x)",
@@ -247,7 +243,7 @@ def test_log_softmax_by_logsumexp():
         return -np.mean(logp[np.arange(4), labels])
 
     e = explained(loss, rng.normal(size=(2, 3)), np.array([0, 1, 2, 0]))
-    assert e.step("z").formula == "∂L/∂logp − Σ_cols ∂L/∂logp ⊙ softmax(z)"
+    assert e.step("z").formula == "∂L/∂logp − (Σ_cols ∂L/∂logp) ⊙ softmax(z)"
     assert e.verified
 
 
@@ -388,6 +384,56 @@ def test_level_primitive_has_a_step_per_operation():
         "∂L/∂t2 ⊙ t1 + ∂L/∂t1 ⊙ cos(x)",
     ]
     assert e.legend == {"t1": "sin(x)", "t2": "t1·x"}
+
+
+def test_operations_with_several_results():
+    def f(w, xs):
+        def body(h, x):
+            h = np.tanh(w * h + x)
+            return h, h
+
+        h, ys = scan(body, np.zeros(2), xs)
+        return np.sum(ys) + np.sum(h**2)
+
+    e = explained(f, np.array([0.5, 0.6]), rng.normal(size=(4, 2)), argnums=(0, 1))
+    assert e.verified
+    assert formulas(e) == {
+        "∂L/∂ys": "1",
+        "∂L/∂h": "2h",
+        "∂L/∂w": "(∂h/∂w)ᵀ ∂L/∂h + (∂ys/∂w)ᵀ ∂L/∂ys",
+        "∂L/∂xs": "(∂h/∂xs)ᵀ ∂L/∂h + (∂ys/∂xs)ᵀ ∂L/∂ys",
+    }
+    assert e.step("w").rule == "loop"
+
+
+@pytest.mark.parametrize(
+    "inner", [checkpoint(lambda v: np.sin(v) * v), vmap(lambda v: np.sin(v) * v)]
+)
+def test_transformed_pieces(inner):
+    def f(x):
+        y = inner(x)
+        return np.sum(y)
+
+    e = explained(f, np.array([0.5, 0.6]))
+    assert e.verified
+    assert [s.name for s in e.steps] == ["y", "x"]
+
+
+def test_a_result_that_is_an_argument():
+    e = explained(lambda x: x, 2.0)
+    assert e.gradient == 1.0
+    assert e.steps == []
+    assert e.unused == []
+
+
+def test_a_numbered_result_is_called_loss():
+    def f(x):
+        y = x
+        for _ in range(2):
+            y = y * x
+        return y
+
+    assert [s.symbol for s in explained(f, 2.0).steps] == ["∂L/∂y⁽¹⁾", "∂L/∂x"]
 
 
 @pytest.mark.parametrize("result", [np.ones(2), (1.0, 2.0), 1j, None])

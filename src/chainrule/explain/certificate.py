@@ -165,6 +165,9 @@ class _Check:
         value = np.asarray(self.operand.value)
         tangents: dict[Var, Any] = {self.operand: direction.astype(value.dtype)[()]}
         for equation in self.equations:
+            if equation.primitive.joint is not None:
+                self._push_joint(equation, tangents)
+                continue
             out = None
             for position, operand in enumerate(equation.operands):
                 if type(operand) is not Var or operand not in tangents:
@@ -179,6 +182,16 @@ class _Check:
             np.asarray(bare(tangents.get(u, np.zeros(np.shape(u.value))))) for u, _ in self.results
         ]
 
+    def _push_joint(self, equation: Equation, tangents: dict[Var, Any]) -> None:
+        """Carry tangents through an operation with several results."""
+        first = id(equation.outs[0])
+        map = next((m for (out, _), m in self.maps.items() if out == first), None)
+        given = [bare(tangents.get(o)) if type(o) is Var else None for o in equation.operands]
+        if map is not None:
+            moved = map.apply(given)
+            pairs = zip(equation.outs, moved, strict=True)
+            tangents.update({out: v for out, v in pairs if v is not None})
+
     def _replay(self, direction: Any, step: float) -> list[Any]:
         """Evaluate the block again at a shifted point, in double precision."""
         values = {self.operand: (_wide(self.operand.value) + step * direction)[()]}
@@ -188,10 +201,11 @@ class _Check:
                 for o in equation.operands
             ]
             if _narrows(equation):
-                result = operands[0]
+                results = [operands[0]]
             else:
                 result = equation.primitive.impl(*operands, **equation.params)
-            values[equation.outs[0]] = result
+                results = [result] if equation.primitive.joint is None else list(result)
+            values.update(zip(equation.outs, results, strict=True))
         return [np.asarray(values.get(u, _wide(u.value))) for u, _ in self.results]
 
     def _adjoint_error(self, direction: Any, pushed: list[Any]) -> float:

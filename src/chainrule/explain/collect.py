@@ -40,7 +40,8 @@ class Flow:
     map : LinearMap
         The local derivative that was used.
     given, moved : array or Masked
-        The cotangent of the result, and what the map's transpose made of it.
+        The cotangent of the result, and what the map's transpose made of it. Where an operation
+        has several results, ``given`` is a list.
     traced : Tracer or array or None
         ``moved`` again, with the equations that computed it.
     """
@@ -53,11 +54,23 @@ class Flow:
     traced: Any = None
 
     @property
+    def results(self) -> list[tuple[Var, Any]]:
+        """The results that have a cotangent, with it."""
+        return cotangents_of(self.equation, self.given)
+
+    @property
     def operand(self) -> Var:
         """The variable that the cotangent flows to."""
         operand = self.equation.operands[self.position]
         assert type(operand) is Var
         return operand
+
+
+def cotangents_of(equation: Equation, given: Any) -> list[tuple[Var, Any]]:
+    """Return an equation's results that have a cotangent, with it."""
+    if equation.primitive.joint is None:
+        return [(equation.outs[0], given)]
+    return [(out, ct) for out, ct in zip(equation.outs, given, strict=True) if ct is not None]
 
 
 @dataclass(slots=True, eq=False)
@@ -173,7 +186,8 @@ def collect(f: Function, argnums: Selection, args: tuple[Any, ...], kwargs: Any)
 def _sum_up(found: Collected) -> None:
     """Note the total cotangent of every variable that has one."""
     for flow in found.flows:
-        found.cotangents.setdefault(flow.equation.outs[0], flow.given)
+        for out, given in flow.results:
+            found.cotangents.setdefault(out, given)
     for var, leaf in zip(found.inputs, found.leaves, strict=True):
         found.cotangents[var] = leaf
 
@@ -207,7 +221,8 @@ def _watch(found: Collected, recorder: Recorder, equations: Any, first: int) -> 
         nonlocal noted
         flow = next(watched)
         flow.traced = bare(moved)
-        found.traced[equation.outs[0]] = _variable(bare(given))
+        for out, ct in cotangents_of(equation, given):
+            found.traced[out] = _variable(bare(ct))
         for made in recorder.equations[noted:]:
             found.sources[made.outs[0]] = flow
         noted = len(recorder.equations)

@@ -60,7 +60,9 @@ class Explanation:
         self.span: Span | None = definition(found.arguments.f)
         self.legend = formulas.legend
         self.unused = [
-            names.ensure(v) for v in found.inputs if not any(s.operand is v for s in self.steps)
+            names.ensure(v)
+            for v in found.inputs
+            if v is not found.output and not any(s.operand is v for s in self.steps)
         ]
 
     # -- reading it ------------------------------------------------------------------------------

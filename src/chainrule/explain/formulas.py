@@ -68,6 +68,11 @@ class Formulas:
             self._forward[var] = expr
         return self._forward[var]
 
+    def operation(self, var: Var) -> str | None:
+        """Name of the operation that computed a variable as one of several results."""
+        equation = self._producers.get(var)
+        return equation.primitive.symbol if equation and len(equation.outs) > 1 else None
+
     def explain_given_names(self) -> None:
         """Note in the legend what the values are that the program has no name for."""
         for var in self.names.given:
@@ -198,7 +203,7 @@ class Formulas:
         return self._applied(equation, stops, depth)
 
     def _applied(self, equation: Equation, stops: dict[Any, Expr], depth: int) -> Expr:
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH or len(equation.outs) > 1:
             raise _TooDeepError
         args = tuple(
             self._expand(operand, stops, (equation, i), depth + 1)
@@ -353,7 +358,7 @@ def _is_worth_a_name(expr: Expr) -> bool:
 def _reached(flow: Flow, results: set[Var], within: list[Flow]) -> list[Var]:
     """Return the results of a block that a flow comes from, without passing another one."""
     reached: list[Var] = []
-    todo = [flow.equation.outs[0]]
+    todo = list(flow.equation.outs)
     seen: set[Var] = set()
     while todo:
         var = todo.pop()
@@ -361,12 +366,12 @@ def _reached(flow: Flow, results: set[Var], within: list[Flow]) -> list[Var]:
             reached.append(var)
         elif var not in seen:
             seen.add(var)
-            todo.extend(f.equation.outs[0] for f in within if f.operand is var)
+            todo.extend(out for f in within if f.operand is var for out in f.equation.outs)
     return reached
 
 
 class _TooDeepError(Exception):
-    """A formula has too many levels to be read."""
+    """A formula has too many levels to be read, or an operation in it none at all."""
 
 
 def _equals(op: str, args: tuple[Expr, ...], value: Any) -> bool:
@@ -409,7 +414,7 @@ def reproduces(expr: Expr, wanted: Any) -> bool:
     """Whether a formula gives the number that was computed."""
     try:
         return agrees(evaluate(expr), wanted)
-    except (TypeError, ValueError, IndexError):  # a rewrite that lost a shape
+    except (TypeError, ValueError, IndexError, ArithmeticError):  # a rewrite that lost a shape
         return False
 
 

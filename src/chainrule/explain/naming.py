@@ -96,7 +96,9 @@ class Names:
     def _name_output(self) -> str:
         output = self._found.output
         name = None if output is None else self._names.get(output)
-        if output is not None and (name is None or name in _LOSSES) and "L" not in self._taken:
+        numbered = output is not None and name != self._bases.get(output)
+        unfit = name is None or name in _LOSSES or numbered
+        if output is not None and unfit and "L" not in self._taken:
             self._taken.add("L")
             self._names[output] = self._bases[output] = "L"
             return "L"
@@ -229,6 +231,9 @@ def _unpacked(
 ) -> Iterator[tuple[Var, str]]:
     """Yield the names in ``a, b = f(x)``, as far as it's clear which result is which."""
     if len(targets) < 2:
+        return
+    if len(equations[-1].outs) >= len(targets):  # `carry, ys = scan(...)`, and what it keeps
+        yield from zip(equations[-1].outs, targets, strict=False)
         return
     if all(len(user_path(e)) == depth + 1 for e in equations):
         if len(targets) == len(equations):  # `a, b = np.split(x, 2)`

@@ -159,9 +159,8 @@ class Writer:
         sign, number = ("−", -number) if number < 0 else ("", number)
         times = self.times or (" ⊙ " if _are_arrays(moving, fixed) else " · ")
         alone = not fixed and number == 1
-        text = times.join(
-            self._power(f, TIMES if alone and len(moving) == 1 else PREFIX) for f in moving
-        )
+        binding = JUXTAPOSED if fixed or len(moving) > 1 else TIMES if alone else PREFIX
+        text = times.join(self._power(f, binding) for f in moving)
         if alone:
             return sign + text, PREFIX if sign else TIMES
         above = [f for f in fixed if f[1] > 0]

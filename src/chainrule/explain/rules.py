@@ -34,7 +34,7 @@ def rule_of(operand: Var, results: list[Var], formulas: Formulas) -> str:
     for result in results:
         definition = formulas.definition(result)
         if definition is None:
-            return "composition"
+            return formulas.operation(result) or "composition"
         trails.extend(_trails(definition, formulas.names.ensure(operand)))
     if not trails:
         return "composition"
@@ -139,10 +139,9 @@ def slope_of(results: list[Var], expr: Expr | None, formulas: Formulas) -> Expr 
     if len(results) != 1:
         return None
     definition = formulas.definition(results[0])
-    if not isinstance(definition, Apply) or not _is_unary(definition):
+    if not isinstance(definition, Apply) or definition.op not in _SLOPES:
         return None
-    function = _SLOPES.get(definition.op, f"{definition.op}′")
-    name = f"{function}({formula_text(definition.args[0])})"
+    name = f"{_SLOPES[definition.op]}({formula_text(definition.args[0])})"
     if isinstance(expr, Apply) and expr.op == "select" and isinstance(expr.args[0], Symbol):
         slope = Symbol(name, evaluate(expr.args[1]))
         return Product(1.0, ((expr.args[0], 1), (slope, 1)))

@@ -337,7 +337,7 @@ def _masked(edges: list[Edge]) -> float | None:
             (flow,) = flows
             if type(flow.moved) is Masked and type(flow.given) is not Masked:
                 mask = flow.moved.mask
-            flows = into.get(flow.equation.outs[0], [])
+            flows = [f for out in flow.equation.outs for f in into.get(out, [])]
         if flows or mask is None or not np.ndim(mask):
             return None
         shares.append(1.0 - float(np.mean(mask)))

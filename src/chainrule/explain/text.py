@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from .expression import Product
+
 if TYPE_CHECKING:
     from .explanation import Explanation
     from .steps import Step
@@ -93,13 +95,14 @@ def to_text(explanation: Explanation, width: int | None = None, turns: int | Non
 def footer(explanation: Explanation) -> list[str]:
     """Return the lines below the table: what its symbols mean, and what to know of some steps."""
     lines = [f"{name} = {meaning}" for name, meaning in explanation.legend.items()]
-    example = next((s for s in explanation.steps[1:] if s.slope is not None), None)
+    products = (s for s in explanation.steps[1:] if isinstance(s.expr, Product))
+    example = next(products, None)
     if example is not None:
         lines.append(f"Step {example.index} in numbers: {example.numbers()}")
     leaves = [s for s in explanation.steps if s.leaf]
-    products = [s for s in leaves if "@" in s.shapes]
+    matrices = [s for s in leaves if "@" in s.shapes]
     if leaves and len(explanation.steps) > len(leaves):
-        last = (products or leaves)[-1]
+        last = (matrices or leaves)[-1]
         lines.append(f"Path to {last.name}: {explanation.path(last.name)}")
     for step in explanation.steps:
         if step.masked:

@@ -19,7 +19,7 @@ from chainrule import (
     vmap,
     while_loop,
 )
-from chainrule.program.errors import TraceError, UnsupportedError
+from chainrule.program.errors import TraceError
 
 RNG = np.random.default_rng(0)
 WH = 0.5 * RNG.standard_normal((3, 3))
@@ -233,9 +233,43 @@ def test_while_in_plain_grad_has_every_order():
         np.testing.assert_allclose(f(3.0), g(3.0))
 
 
-def test_second_reverse_of_a_recorded_while_is_refused():
-    with pytest.raises(UnsupportedError, match="while_loop"):
-        vmap(grad(grad(lambda x: grow(x, 1.1))))(STARTS)
+def python_while(y, a):
+    while y < 100:
+        y = y * y * a
+    return y
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_recorded_while_in_reverse_of_higher_order(order):
+    f, g = grow, python_while
+    for _ in range(order):
+        f, g = grad(f), grad(g)
+    np.testing.assert_allclose(vmap(f, (0, None))(STARTS, 1.1), [g(y, 1.1) for y in STARTS])
+    mixed = vmap(grad(grad(grow), 1), (0, None))(STARTS, 1.1)
+    np.testing.assert_allclose(mixed, [grad(grad(python_while), 1)(y, 1.1) for y in STARTS])
+
+
+def test_while_inside_scan_to_second_order():
+    def by_scan(x):
+        def step(c, _):
+            return while_loop(lambda y: y < c + 10, lambda y: y * 1.5 + x, c), None
+
+        return scan(step, x, length=3)[0]
+
+    def by_loop(x):
+        c = x
+        for _ in range(3):
+            y = c
+            while y < c + 10:
+                y = y * 1.5 + x
+            c = y
+        return c
+
+    f, g = by_scan, by_loop
+    for _ in range(2):
+        f, g = grad(f), grad(g)
+        np.testing.assert_allclose(f(1.3), g(1.3), atol=1e-9)
+    np.testing.assert_allclose(jvp(by_scan, (1.3,), (1.0,)), jvp(by_loop, (1.3,), (1.0,)))
 
 
 # -- checkpoint ----------------------------------------------------------------------------------

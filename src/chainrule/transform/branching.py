@@ -15,7 +15,7 @@ import numpy as np
 from ..maps import Joint
 from ..primitives.batching import spread
 from ..program.arraytype import ArrayType, shape_of
-from ..program.errors import TraceError, UnsupportedError
+from ..program.errors import TraceError
 from ..program.primitive import Primitive
 from ..program.pytree import flatten
 from ..trace import Tracer
@@ -113,8 +113,9 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
 
     Notes
     -----
-    Reverse mode works: the states are kept. Where the condition is not known while recording,
-    reverse mode of first order works, forward mode of any order.
+    Reverse mode works: the states of the loop are kept. Where the condition is not known while
+    recording (under ``vmap``, inside of ``scan``), a second reverse derivative computes them again
+    from the first one, at a cost that grows with the square of the number of steps.
 
     Examples
     --------
@@ -370,12 +371,66 @@ def _while_pull_type(*types: ArrayType, test: Body, body: Body) -> tuple[ArrayTy
     return tuple(known[p] for p in _places(known))
 
 
-def _no_second_reverse(ys: list[Any], xs: list[Any], **params: Any) -> Joint:
-    raise UnsupportedError(
-        "the reverse derivative of a while_loop cannot be differentiated again here",
-        why="its condition was not known while it was recorded, so its length is not either",
-        help="use forward mode for the second derivative, or scan with a fixed number of steps",
-    )
+def _pull_derivative(ys: list[Any], xs: list[Any], test: Body, body: Body) -> Joint:
+    """Differentiate the backward loop as the program that it is."""
+    n = len(body.inputs)
+    state = [v.type for v in body.inputs]
+    types = [*state, *(v.type for v in test.captured), *(v.type for v in body.captured), *state]
+    smooth = _places(types)
+    outs = [_output_type(y) for y in ys]
+    point = [xs[p] for p in smooth]
+
+    def of_smooth(*given: Any) -> list[Any]:
+        full = list(xs)
+        for place, value in zip(smooth, given, strict=True):
+            full[place] = value
+        known = _known(test.run(full[:n], full[n : n + len(test.outer)])[0]) is not None
+        return list((_while_pull if known else _recomputing_pull)(*full, test=test, body=body))
+
+    def push(tangents: list[Any]) -> list[Any]:
+        moved = [_or_zeros(tangents[p], types[p]) for p in smooth]
+        return list(jvp(of_smooth, point, moved)[1])
+
+    def pull(cotangents: list[Any]) -> list[Any]:
+        seeds = [_or_zeros(ct, t) for ct, t in zip(cotangents, outs, strict=True)]
+        return _placed(vjp(of_smooth, *point)[1](seeds), smooth, len(xs))
+
+    return Joint(push, pull, "while_loop, backwards")
+
+
+def _recomputing_pull(*operands: Any, test: Body, body: Body) -> tuple[Any, ...]:
+    """Walk a loop backwards by loops alone: each state is computed again from the first one.
+
+    Nothing of unknown length has to be kept, which a recorded program could not. The work grows
+    with the square of the number of steps.
+    """
+    n = len(body.inputs)
+    state, of_test, of_body = _while_parts(operands[: len(operands) - n], test, body)
+    types = [v.type for v in (*body.inputs, *body.captured)]
+    smooth = _places(types)
+    states, fixed = [p for p in smooth if p < n], [p for p in smooth if p >= n]
+    start = list(state)
+
+    def forward(both: Any) -> Any:
+        return body.run(both[0], of_body), both[1] + 1
+
+    zero = np.zeros((), np.int64)
+    _, steps = while_loop(lambda both: test.run(both[0], of_test)[0], forward, (start, zero))
+
+    def backward(all_: Any) -> Any:
+        left, cotangents, total = all_
+        left = left - 1
+        past, _ = while_loop(lambda both: both[1] < left, forward, (start, zero))
+        full = [*past, *of_body]
+        _, back = vjp(_of_smooth(body, full, smooth), *(full[p] for p in smooth))
+        found = dict(zip(smooth, back(cotangents), strict=True))
+        after = [found.get(i, ct) for i, ct in enumerate(cotangents)]
+        return left, after, [t + found[p] for t, p in zip(total, fixed, strict=True)]
+
+    nothing = [np.zeros(types[p].shape, types[p].dtype) for p in fixed]
+    begin = (steps, list(operands[len(operands) - n :]), nothing)
+    _, cotangents, total = while_loop(lambda all_: all_[0] > 0, backward, begin)
+    return (*(cotangents[p] for p in states), *total)
 
 
 def _while_batched(
@@ -418,7 +473,7 @@ WHILE_PULL = Primitive(
     "while_pull",
     _while_pull,
     type_rule=_while_pull_type,  # type: ignore[arg-type]
-    joint=_no_second_reverse,
+    joint=_pull_derivative,
     text="while, backwards",
     symbol="loop",
 )

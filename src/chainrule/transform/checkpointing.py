@@ -18,7 +18,7 @@ from ..trace import Tracer, current
 from ..trace.body import Body, record_body
 from ..trace.tracer import bind_joint
 from .branching import _of_smooth, _or_zeros, _placed, _places
-from .linear import jvp, vjp
+from .linear import jvp, pull_values
 from .scanning import _output_type, _type, scan
 
 
@@ -84,7 +84,7 @@ def _derivative(ys: list[Any], xs: list[Any], body: Body) -> Joint:
 
     def pull(cotangents: list[Any]) -> list[Any]:
         seeds = [_or_zeros(ct, t) for ct, t in zip(cotangents, outs, strict=True)]
-        return _placed(vjp(function, *point)[1](seeds), smooth, len(xs))
+        return _placed(pull_values(function, point, seeds), smooth, len(xs))
 
     return Joint(push, pull, "checkpoint")
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..program.errors import TraceError
 from ..program.pytree import flatten
-from ..trace import Session, Tracer, current
+from ..trace import Recorder, Session, Tracer, current
+from ..trace.recorder import recording
 from .arguments import Arguments, Function, cotangents, record
 from .call import TracedCall
 
@@ -56,6 +57,26 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
         return _settled(call, arguments.arrange_all(call.pull(given)), given)
 
     return (value, pull, aux) if has_aux else (value, pull)
+
+
+def pull_values(f: Function, primals: Sequence[Any], given: Sequence[Any]) -> Any:
+    """Return what ``vjp`` pulls back, for a function that contains no user code.
+
+    Between plain values nothing of it stays: an enclosing trace would note every step, and hold
+    its results until it ends.
+    """
+    if any(isinstance(v, Tracer) for v in (*primals, *given)):
+        return vjp(f, *primals)[1](given)
+    forward, backward = Recorder(), Recorder()
+    try:
+        with recording(forward):
+            arguments = Arguments(f, tuple(range(len(primals))), tuple(primals), {})
+            call = record(arguments, forward, nested=False)
+        with recording(backward):
+            return arguments.arrange_all(call.pull(cotangents(call, given)))
+    finally:
+        forward.unlock()
+        backward.unlock()
 
 
 def linearize(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:

@@ -110,13 +110,19 @@ def _array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
 
 
 @implements(np.isclose)
-def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Any:
-    return np.less_equal(np.abs(a - b), atol + rtol * np.abs(b))
+def _isclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Any:
+    near = np.less_equal(np.abs(a - b), atol + rtol * np.abs(b))
+    same = np.logical_or(np.logical_and(near, np.isfinite(b)), np.equal(a, b))
+    return np.logical_or(same, np.logical_and(np.isnan(a), np.isnan(b))) if equal_nan else same
 
 
 @implements(np.allclose)
-def _allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> Any:
-    return np.all(np.isclose(a, b, rtol, atol))
+def _allclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Any:
+    return np.all(np.isclose(a, b, rtol, atol, equal_nan))
 
 
 @implements(method="item")

@@ -11,7 +11,7 @@ import numpy as np
 from ..primitives import elementwise as ew
 from ..primitives.families import piecewise_constant
 from ..program.primitive import FUNCTIONS, METHODS, PRIMITIVES, Primitive
-from . import assignment, protocols
+from . import assignment, protocols, refusals
 from .tracer import Tracer, bind, bind_pair, copy
 
 # Operands that an operator takes without asking; others get the chance to answer themselves.
@@ -22,12 +22,16 @@ def _takes(other: Any) -> bool:
     return type(other) in _KNOWN or isinstance(other, np.generic | np.ndarray)
 
 
-def _binary(primitive: Primitive) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _binary(
+    primitive: Primitive, reflected: str = "__eq__"
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forward(self: Tracer, other: Any) -> Any:
         kind = type(other)
         if kind is float or kind is Tracer:
             return bind_pair(primitive, self, other)
         if kind not in _KNOWN and not _takes(other):
+            if not hasattr(kind, reflected):
+                refusals.unknown_operand(other)
             return NotImplemented
         return bind(primitive, (self, other))
 
@@ -76,7 +80,7 @@ def _install_operators() -> None:
         ("lshift", _shift("left_shift", operator.lshift)),
         ("rshift", _shift("right_shift", operator.rshift)),
     ):
-        forward, backward = _binary(primitive)
+        forward, backward = _binary(primitive, f"__r{name}__")
         setattr(Tracer, f"__{name}__", forward)
         setattr(Tracer, f"__r{name}__", backward)
         setattr(Tracer, f"__i{name}__", _in_place(primitive))

@@ -6,6 +6,7 @@ off from its gradient ends here.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..program.bytecode import opname_at
 from ..program.errors import TraceError, UnsupportedError
+from ..program.primitive import Traced
 from ..program.spans import Span, argument_texts, result_name, span_of, user_frame
 
 if TYPE_CHECKING:
@@ -34,9 +36,9 @@ def name_of(t: Tracer) -> str:
             for name, value in names.items():
                 if value is t:
                     return f"`{name}`"
-        operands = describe_operands()
-        if len(operands) == 1 and len(operands[0]) <= _LONGEST and operands[0][0] not in "[(":
-            return f"`{operands[0]}`"
+        operand = traced_operand()
+        if operand is not None:
+            return f"`{operand}`"
     var = t._var
     if var is not None:
         if var.name:
@@ -50,6 +52,32 @@ def name_of(t: Tracer) -> str:
 
 
 _LONGEST = 40  # characters of source that still read as a name
+
+
+def traced_operand() -> str | None:
+    """Return the source of the one operand of the running operation that is traced, if it's clear.
+
+    An operand counts as traced if a local variable in it is, or holds something that is.
+    """
+    operands = [o for o in describe_operands() if o[0] not in "[("]
+    frame = user_frame(2)
+    if len(operands) != 1 and frame is not None:
+        traced = {name for name, value in frame.f_locals.items() if _holds_traced(value)}
+        operands = [o for o in operands if traced.intersection(_NAME.findall(o))]
+    if len(operands) == 1 and len(operands[0]) <= _LONGEST:
+        return operands[0]
+    return None
+
+
+_NAME = re.compile(r"[^\W\d]\w*")
+
+
+def _holds_traced(value: Any) -> bool:
+    if isinstance(value, Traced):
+        return True
+    if type(value) in (list, tuple, dict) and len(value) < _LONGEST:
+        return any(_holds_traced(v) for v in (value.values() if type(value) is dict else value))
+    return False
 
 
 def _plainly(name: str, otherwise: str = "...") -> str:
@@ -90,8 +118,8 @@ def to_number(t: Tracer, wanted: str) -> NoReturn:
         span=span,
         label="this value carries a derivative",
         why=f"a Python {wanted} has no derivative, so the gradient would silently lose this path",
-        help="leave the conversion out: NumPy functions and operators take the value as it is; "
-        f"for printing or logging write `{wanted}(stop_gradient({_plainly(name)}))`",
+        help=f"leave {wanted}() out, since NumPy takes the value as it is; for printing only: "
+        f"`{wanted}(stop_gradient({_plainly(name)}))`",
     )
 
 
@@ -187,8 +215,7 @@ def no_attribute(t: Tracer, name: str) -> NoReturn:
         f"the ndarray attribute .{name} cannot be followed by the derivative",
         span=here(),
         why="it reads raw memory or the raw values" if name in _RAW else "it has no rule here",
-        help="if no derivative is wanted through it: "
-        f"`stop_gradient({_plainly(name_of(t))}).{name}`",
+        help=f"if no derivative is wanted through it, use `stop_gradient({_plainly(name_of(t))})`",
     )
 
 
@@ -299,18 +326,22 @@ def unknown_operand(o: Any) -> NoReturn:
     raise TraceError(
         f"a {type(o).__name__} cannot be combined with a value that is being differentiated",
         span=here(),
+        label=f"one operand is a {type(o).__name__}",
         help="convert it to an array or a number first",
     )
 
 
 def lossy_assignment(t: Tracer, target: Any, value: Any) -> NoReturn:
     """Refuse to write a float into an array of integers."""
+    operands = describe_operands()
+    name = f"`{operands[0]}`" if operands else "the array"
+    kind = "complex" if np.dtype(value).kind == "c" else "float"
     raise TraceError(
         f"a {value} that is being differentiated is assigned into an array of {target}",
         span=here(),
         label=f"NumPy would convert it to {target} here",
-        why="that conversion has no derivative, so the gradient would silently be zero",
-        help="create the array with a floating-point dtype, e.g. np.zeros(n)",
+        why="that conversion has no derivative, so the gradient would silently lose this path",
+        help=f"create {name} with `dtype={kind}`",
     )
 
 
@@ -337,8 +368,8 @@ def unsupported(what: str, why: str | None = None, help: str | None = None) -> N
         span=here(),
         why=why,
         help=help
-        or "write it with other NumPy functions; if no derivative is wanted through it, call it "
-        "on stop_gradient(...)",
+        or "write it with other NumPy functions; if no derivative is wanted through it, pass "
+        f"`stop_gradient({traced_operand() or '...'})`",
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..program.bytecode import opname_at
 from ..program.errors import TraceError
-from ..program.spans import is_internal, span_of
+from ..program.spans import argument_texts, is_internal, span_of
 from .recorder import STATE, Recorder
 from .swaps import Taken, swap_in, swap_out
 from .warning import warn_at_user
@@ -79,9 +80,14 @@ def _constant_changed(error: ValueError) -> TraceError:
     assert traceback is not None
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
+    code, offset = traceback.tb_frame.f_code, traceback.tb_lasti
+    operands = argument_texts(code, offset)
+    stored = opname_at(code, offset).startswith("STORE_S") and operands
+    name = operands[0] if stored else "a"
     return TraceError(
         "an array that the derivative needs was changed in place",
-        span=span_of(traceback.tb_frame.f_code, traceback.tb_lasti),
-        why="its earlier value is a factor in the chain rule",
-        help="make a new array instead of changing this one: `a = a * 2`, not `a *= 2`",
+        span=span_of(code, offset),
+        label="its earlier value is a factor in the chain rule",
+        why="it is large, so it was not copied when it was used",
+        help=f"change a copy instead: `r = {name}.copy()`",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -315,6 +317,31 @@ def test_checkpoint_forgets_what_is_inside():
     assert values_kept(checkpoint(deep)) <= 2
 
 
+def test_the_derivative_of_one_checkpoint_is_forgotten_before_the_next():
+    x = np.linspace(0.0, 1.0, 5000)
+
+    def deep(x):
+        for _ in range(10):
+            x = np.sin(x)
+        return x
+
+    def peak(block):
+        def f(x):
+            for _ in range(10):
+                x = block(x)
+            return np.sum(x)
+
+        grad(f)(x)  # the first call also fills caches
+        tracemalloc.start()
+        grad(f)(x)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most / x.nbytes
+
+    assert peak(deep) > 100
+    assert peak(checkpoint(deep)) < 40  # ten inputs, and what is inside of one block
+
+
 # -- scan within a budget ------------------------------------------------------------------------
 
 
@@ -345,8 +372,6 @@ def test_a_budget_changes_nothing_but_memory(steps, reverse):
 
 
 def test_memory_with_a_budget_grows_with_the_logarithm_of_the_steps():
-    import tracemalloc
-
     x = np.linspace(-1.0, 1.0, 5000)
 
     def peak(steps, budget):

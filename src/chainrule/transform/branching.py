@@ -20,7 +20,7 @@ from ..program.primitive import Primitive
 from ..program.pytree import flatten
 from ..trace import Tracer
 from ..trace.body import Body, record_body
-from .linear import jvp, vjp
+from .linear import jvp, pull_values, vjp
 from .scanning import _output_type, _type
 
 
@@ -356,8 +356,9 @@ def _while_pull(*operands: Any, test: Body, body: Body) -> tuple[Any, ...]:
     total: dict[int, Any] = {}
     for past in reversed(tape):
         full = [*past, *of_body]
-        _, back = vjp(_of_smooth(body, full, smooth), *(full[p] for p in smooth))
-        found = dict(zip(smooth, back(cotangents), strict=True))
+        point = [full[p] for p in smooth]
+        back = pull_values(_of_smooth(body, full, smooth), point, cotangents)
+        found = dict(zip(smooth, back, strict=True))
         for p in smooth:
             if p >= n:
                 total[p] = total[p] + found[p] if p in total else found[p]

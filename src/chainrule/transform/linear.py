@@ -9,8 +9,7 @@ import numpy as np
 
 from ..program.errors import TraceError
 from ..program.pytree import flatten
-from ..trace import Recorder, Session, Tracer, current
-from ..trace.recorder import recording
+from ..trace import Recorder, Session, Tracer, current, recording
 from .arguments import Arguments, Function, cotangents, record
 from .call import TracedCall
 

@@ -247,6 +247,60 @@ def test_log_softmax_by_logsumexp():
     assert e.verified
 
 
+def _by_labels(z, y):
+    logp = z - logsumexp(z, axis=1, keepdims=True)
+    return -np.mean(logp[np.arange(len(y)), y])
+
+
+def _by_probabilities(z, y):
+    e = np.exp(z)
+    p = e / np.sum(e, axis=1, keepdims=True)
+    return -np.log(p[np.arange(len(y)), y]).mean()
+
+
+def _by_one_hot(z, y):
+    e = np.exp(z - np.max(z, axis=1, keepdims=True))
+    p = e / np.sum(e, axis=1, keepdims=True)
+    return -np.sum(y * np.log(p)) / len(y)
+
+
+@pytest.mark.parametrize(
+    ("entropy", "labels", "formula"),
+    [
+        (_by_labels, np.array([0, 1, 2, 0]), "(softmax(z) − onehot(labels))/m"),
+        (_by_probabilities, np.array([0, 1, 2, 0]), "(softmax(z) − onehot(labels))/m"),
+        (_by_one_hot, np.eye(3)[[0, 1, 2, 0]], "(softmax(z) − labels)/m"),
+    ],
+)
+def test_cross_entropy_is_recognised_however_it_is_written(entropy, labels, formula):
+    def f(W, labels):
+        z = X @ W
+        loss = entropy(z, labels)
+        return loss
+
+    W = rng.normal(size=(2, 3))
+    e = explained(f, W, labels)
+    assert e.step("z").formula == formula
+    assert e.step("z").rule == "softmax cross-entropy"
+    p = np.exp(X @ W)[0] / np.sum(np.exp(X @ W)[0])
+    assert f"({p[0]:.4g} − 1)/4" in e.step("z").numbers()
+    assert e.verified
+
+
+def test_what_only_looks_like_a_cross_entropy_keeps_its_own_formula():
+    def entropy(z, y):
+        logp = z - logsumexp(z, axis=1, keepdims=True)
+        return -np.mean(logp[np.arange(len(y)), y] * 1.5)
+
+    def f(W, labels):
+        z = X @ W
+        return entropy(z, labels)
+
+    e = explained(f, rng.normal(size=(2, 3)), np.array([0, 1, 2, 0]))
+    assert all(step.rule != "softmax cross-entropy" for step in e.steps)
+    assert e.verified
+
+
 def test_layers_in_helpers_become_steps_of_their_own():
     def net(params, x):
         for W, b in params[:-1]:

@@ -50,7 +50,7 @@ class Explanation:
             if not coarse:
                 break
             blocks = refine(found, blocks, coarse)
-        formulas.explain_given_names()
+        formulas.write_legend([s.expr for s in steps if s.expr is not None])
         self.level = level
         self.function = name_of(found.arguments.f).strip("`")
         self.output = names.output

@@ -171,6 +171,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 """What these operations mean that are no primitives."""
 
+ELEMENTWISE = frozenset({"sigmoid", "relu", "softplus", "select"})
+"""Those of them that work on each element by itself."""
+
 
 def evaluate(expr: Expr, known: dict[int, Any] | None = None) -> Any:
     """Return the value of a formula."""

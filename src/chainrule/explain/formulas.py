@@ -12,10 +12,10 @@ from ..program.arraytype import shape_of
 from ..program.equation import Equation, Var
 from ..program.primitive import PRIMITIVES
 from .collect import Collected, Flow
-from .expression import Apply, Expr, Number, Product, Symbol, Total, evaluate, replace, size
+from .expression import Apply, Expr, Number, Product, Symbol, Total, evaluate, replace, size, walk
 from .naming import Names, operand_text
 from .notation import formula_text
-from .patterns import known_derivatives
+from .patterns import Proposal, known_derivatives
 from .simplify import product, simplify, total
 from .statements import Block
 
@@ -73,8 +73,12 @@ class Formulas:
         equation = self._producers.get(var)
         return equation.primitive.symbol if equation and len(equation.outs) > 1 else None
 
-    def explain_given_names(self) -> None:
-        """Note in the legend what the values are that the program has no name for."""
+    def write_legend(self, shown: list[Expr]) -> None:
+        """Note what the symbols mean that are not the program's own."""
+        used = {e.name for expr in shown for e in walk(expr) if isinstance(e, Symbol)}
+        for n, symbol in self._counts.items():
+            if symbol.name in used:
+                self.legend[symbol.name] = f"{n} (the number of elements averaged over)"
         for var in self.names.given:
             definition = self.definition(var)
             if definition is not None and size(definition, MAX_LEGEND) < MAX_LEGEND:
@@ -99,7 +103,7 @@ class Formulas:
 
     def contribution(
         self, flows: list[Flow], results: list[Var], within: list[Flow]
-    ) -> Expr | None:
+    ) -> tuple[Expr | None, str | None]:
         """Return what some flows into one variable add up to, from the gradients by ``results``.
 
         Parameters
@@ -113,8 +117,10 @@ class Formulas:
 
         Returns
         -------
-        Expr or None
+        expr : Expr or None
             None if it cannot be written down, or no formula reproduces the numbers.
+        rule : str or None
+            The name of the rule, if it has one of its own.
         """
         self._reached = {id(f): _reached(f, set(results), within) for f in flows}
         stops = {
@@ -123,27 +129,27 @@ class Formulas:
             if self._found.traced.get(u) is not None
         }
         wanted = sum_of_values(flows)
-        for expr in self._candidates(flows, results, stops):
+        for expr, rule in self._candidates(flows, results, stops):
             if size(expr, MAX_NODES) < MAX_NODES and reproduces(expr, wanted):
-                return expr
-        return None
+                return expr, rule
+        return None, None
 
     def _candidates(
         self, flows: list[Flow], results: list[Var], stops: dict[Any, Expr]
-    ) -> Iterator[Expr]:
+    ) -> Iterator[Proposal]:
         if len(results) == 1:
             (result,) = results
-            operand = self.symbol(flows[0].operand)
+            operand, symbol = self.symbol(flows[0].operand), self.symbol(result)
             definition = self.definition(result)
             if definition is not None:
-                yield from known_derivatives(
-                    definition, operand, self.symbol(result), self.cotangent(result)
-                )
+                ct = self.cotangent(result)
+                known = known_derivatives(definition, operand, symbol, ct, self._count)
+                yield from ((self._named(expr), rule) for expr, rule in known)
         # Masks that came with the cotangent are in its value already, unless 0 · inf needs them.
         for self._keeps_masks in (False, True):
             raw = self._guarded(lambda: self._sum_of(flows, stops))
             if raw is not None:
-                yield from self._readings(raw)
+                yield from ((expr, None) for expr in self._readings(raw))
 
     def _readings(self, raw: Expr) -> Iterator[Expr]:
         short = simplify(raw)
@@ -270,11 +276,11 @@ class Formulas:
     def _count(self, n: int) -> Expr:
         """Return the symbol of a number of elements that is divided by."""
         if n not in self._counts:
-            free = [c for c in ("m", "n", "k") if self.names.free(c) and c not in self.legend]
+            taken = {symbol.name for symbol in self._counts.values()}
+            free = [c for c in ("m", "n", "k") if self.names.free(c) and c not in taken]
             if not free:
                 return Number(n)
             self._counts[n] = Symbol(free[0], n)
-            self.legend[free[0]] = f"{n} (the number of elements averaged over)"
         return self._counts[n]
 
     def _array(self, value: Any, at: tuple[Equation, int] | None) -> Expr:

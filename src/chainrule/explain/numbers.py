@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..program.primitive import PRIMITIVES
-from .expression import FUNCTIONS, Apply, Expr, Number, Product, Symbol, Total, evaluate
+from .expression import ELEMENTWISE, Apply, Expr, Number, Product, Symbol, Total, evaluate
 from .notation import ATOM, PREFIX, Text, Writer, formula_text, number_text
 
 MAX_TERMS = 4
@@ -82,7 +82,7 @@ class _Element:
         if expr.op == "sum":
             return self._summed(expr, index)
         primitive = PRIMITIVES.get(expr.op)
-        if expr.op in FUNCTIONS or (primitive is not None and primitive.elementwise):
+        if expr.op in ELEMENTWISE or (primitive is not None and primitive.elementwise):
             return Apply(expr.op, tuple(self.of(a, index) for a in expr.args), expr.params)
         return self._value(expr, index)
 

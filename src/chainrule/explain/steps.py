@@ -157,8 +157,9 @@ def build_steps(found: Collected, blocks: list[Block], formulas: Formulas) -> li
     for operand in _order(edges, set(found.inputs)):
         mine = [e for e in edges if e.operand is operand]
         for edge in mine:
-            edge.expr = formulas.contribution(edge.flows, edge.results, edge.block.flows)
-            edge.rule = rule_of(edge.operand, edge.results, formulas)
+            within = edge.block.flows
+            edge.expr, rule = formulas.contribution(edge.flows, edge.results, within)
+            edge.rule = rule or rule_of(edge.operand, edge.results, formulas)
         steps.append(_step(len(steps) + 1, operand, mine, found, formulas))
     return steps
 

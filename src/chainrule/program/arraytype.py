@@ -78,4 +78,8 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 def ndim_of(value: Any) -> int:
     """Return the number of axes of anything array-like."""
-    return len(shape_of(value))
+    try:
+        ndim: int = value.ndim
+        return ndim
+    except AttributeError:
+        return np.ndim(value)

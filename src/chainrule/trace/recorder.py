@@ -140,10 +140,10 @@ class Recorder:
     def constant(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return an array that is safe to keep as a constant of an equation."""
         if self.keep or array.nbytes <= COPY_BYTES:
+            if array.flags.c_contiguous:
+                return _copy(array)
             made = _copy(array, "K")
-            if made.strides != array.strides:
-                return copy_in_layout(array, array)
-            return made
+            return made if made.strides == array.strides else copy_in_layout(array, array)
         base: Any = array
         while isinstance(base, np.ndarray):
             if base.flags.writeable:

@@ -59,14 +59,14 @@ def traced_operand() -> str | None:
 
     An operand counts as traced if a local variable in it is, or holds something that is.
     """
-    operands = [o for o in describe_operands() if o[0] not in "[("]
+    operands = describe_operands()
     frame = user_frame(2)
     if len(operands) != 1 and frame is not None:
         traced = {name for name, value in frame.f_locals.items() if _holds_traced(value)}
         operands = [o for o in operands if traced.intersection(_NAME.findall(o))]
-    if len(operands) == 1 and len(operands[0]) <= _LONGEST:
-        return operands[0]
-    return None
+    if len(operands) != 1 or len(operands[0]) > _LONGEST or operands[0][0] in "[(":
+        return None
+    return operands[0]
 
 
 _NAME = re.compile(r"[^\W\d]\w*")

@@ -189,6 +189,9 @@ class Tracer(Traced):
     @property
     def ndim(self) -> int:
         """Number of axes."""
+        if self._cell is None and type(array := self._var.value) is np.ndarray:  # type: ignore[union-attr]
+            ndim: int = array.ndim
+            return ndim
         return len(self.shape)
 
     @property
@@ -340,7 +343,7 @@ def as_array(t: Any) -> Any:
 
 def constant(recorder: Recorder, value: Any) -> Any:
     """Wrap an array that depends on no input, so that traced values can be assigned into it."""
-    if type(value) is np.ndarray and value.dtype != object:
+    if type(value) is np.ndarray and not value.dtype.hasobject:
         return Tracer(recorder, None, Cell(value))
     return value
 
@@ -518,12 +521,15 @@ def adopt(t: Tracer, recorder: Recorder | None) -> Tracer:
         refusals.check_alive(t, recorder)
 
 
+_SCALARS = (np.generic, complex, bool)
+
+
 def _constant_operand(o: Any, recorder: Recorder | None) -> Any:
     if type(o) is np.ndarray:
-        if o.dtype == object:
+        if o.dtype.hasobject:
             return as_tracer(o)
         return o if recorder is None else recorder.constant(o)
-    if isinstance(o, np.generic | complex | bool):
+    if isinstance(o, _SCALARS):
         return o
     if isinstance(o, np.ndarray):
         refusals.array_subclass(o)

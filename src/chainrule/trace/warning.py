@@ -18,8 +18,14 @@ from ..program.spans import is_internal, user_frame
 
 def warn_at_user() -> Any:
     """Return a context in which NumPy's floating-point warnings name the user's line."""
-    kinds: dict[str, Any] = {k: "call" for k, v in np.geterr().items() if v == "warn"}
+    settings = np.geterr()
+    if settings == _DEFAULT:
+        return np.errstate(call=_warn, divide="call", over="call", invalid="call")
+    kinds: dict[str, Any] = {k: "call" for k, v in settings.items() if v == "warn"}
     return np.errstate(call=_warn, **kinds)
+
+
+_DEFAULT = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
 def _warn(kind: str, flag: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from . import runner
+from . import memory, runner
 from .workloads import NAMES
 
 PEERS = ["chainrule", "autograd", "jax", "numpy"]
@@ -37,6 +37,8 @@ def main() -> None:
         results = runner.run(name, peers, rounds)
         sections.append((runner.title(name), results))
         console.print(_table(runner.title(name), results))
+    peaks = [p for n in ((64,) if options.quick else (64, 512, 4096)) for p in memory.measure(n)]
+    console.print(_peak_table(peaks))
     imports = runner.import_times(3 if options.quick else 15)
     ratio = imports["chainrule"] / imports["numpy"]
     line = (
@@ -45,7 +47,7 @@ def main() -> None:
     )
     console.print(line)
     if not options.quick:
-        PAGE.write_text(_page(sections, line, rounds), encoding="utf-8")
+        PAGE.write_text(_page(sections, peaks, line, rounds), encoding="utf-8")
         console.print(f"written to {PAGE}")
 
 
@@ -83,7 +85,37 @@ def _table(title: str, results: list[runner.Result]) -> Table:
     return table
 
 
-def _page(sections: list[tuple[str, list[runner.Result]]], imports: str, rounds: int) -> str:
+PEAK_HEAD = ("way", "steps", "peak memory", "in states", "time")
+
+
+def _peak_rows(peaks: list[memory.Peak]) -> list[tuple[str, ...]]:
+    return [
+        (
+            p.way,
+            str(p.steps),
+            f"{p.peak_bytes / 2**20:.1f} MiB",
+            f"{memory.in_states(p):.0f}",
+            _time(p.seconds),
+        )
+        for p in peaks
+    ]
+
+
+def _peak_table(peaks: list[memory.Peak]) -> Table:
+    table = Table(title="gradient through a loop: memory", title_justify="left")
+    for column in PEAK_HEAD:
+        table.add_column(column, justify="left" if column == "way" else "right")
+    for row in _peak_rows(peaks):
+        table.add_row(*row)
+    return table
+
+
+def _page(
+    sections: list[tuple[str, list[runner.Result]]],
+    peaks: list[memory.Peak],
+    imports: str,
+    rounds: int,
+) -> str:
     lines = [
         "# Performance",
         "",
@@ -98,6 +130,18 @@ def _page(sections: list[tuple[str, list[runner.Result]]], imports: str, rounds:
     for title, results in sections:
         lines += ["", f"## {title}", "", "| " + " | ".join(HEAD) + " |", "|---" + "|--:" * 5 + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in _rows(results)]
+    lines += [
+        "",
+        "## Memory of a gradient through a loop",
+        "",
+        "The state has 20,000 elements of float64. A *state* is one copy of it. With a budget",
+        "`scan` computes states again instead of keeping them; what the table shows includes the",
+        "working memory of the steps themselves.",
+        "",
+        "| " + " | ".join(PEAK_HEAD) + " |",
+        "|---" + "|--:" * 4 + "|",
+    ]
+    lines += ["| " + " | ".join(row) + " |" for row in _peak_rows(peaks)]
     return "\n".join([*lines, "", "## Import", "", imports + ".", ""])
 
 

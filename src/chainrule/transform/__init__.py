@@ -8,6 +8,7 @@ from .gradient import grad, stop_gradient, value_and_grad
 from .jacobian import hessian, hvp, jacobian
 from .linear import jvp, linearize, vjp
 from .scanning import fori_loop, map, scan
+from .simplify import simplify
 from .vmap import vmap
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "linearize",
     "map",
     "scan",
+    "simplify",
     "stop_gradient",
     "switch",
     "value_and_grad",

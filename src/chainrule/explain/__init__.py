@@ -5,6 +5,7 @@ The module can be called: ``chainrule.explain(f)(x)`` is ``chainrule.explain.exp
 
 from __future__ import annotations
 
+import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -23,7 +24,7 @@ class _CallableModule(ModuleType):
     module, at any time and from anywhere; so the module has to do as the function.
     """
 
-    __signature__ = __import__("inspect").signature(explain)
+    __signature__ = inspect.signature(explain)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return explain(*args, **kwargs)

@@ -44,11 +44,11 @@ def check_text(step: Step) -> str:
     """Write what the check of a step found: ``7e-13 ✓``."""
     if math.isnan(step.error):
         return "NaN ✗" if "NaN" in step.note or "inf" in step.note else "— ✗"
-    if step.error == 0:
-        return "0 ✓"
     mark = "✓" if step.verified else "✗"
     if not step.smooth:
         mark = "~"
+    if step.error == 0:
+        return f"0 {mark}"
     return f"{step.error:.0e} {mark}".replace("e-0", "e-").replace("e+0", "e+")
 
 

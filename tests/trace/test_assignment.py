@@ -151,6 +151,7 @@ def test_views_of_complex_parts():
     check(f, X)
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape")
 def test_shape():
     def f(x):
         a = x * 2.0

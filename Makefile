@@ -65,6 +65,11 @@ house: $(VENV)/.has-test ## check file and function sizes, and that the import i
 doctest: $(VENV)/.has-test ## run the examples in docstrings and in the documents
 	@$(BIN)/python -m pytest --doctest-modules src docs $(wildcard *.md) $(PYTEST_ARGS)
 
+.PHONY: pages
+pages: $(VENV)/.has-test ## write what the commands print today into README.md and docs/
+	@$(BIN)/python tests/cli/documents.py
+	@$(BIN)/python docs/images/draw.py
+
 .PHONY: examples
 examples: $(VENV)/.has-test ## run every script in examples/
 	@$(BIN)/python .ci/run_examples.py

@@ -1,7 +1,4 @@
-"""Draws the pictures of this folder: what a terminal shows, with its colours.
-
-python docs/images/draw.py
-"""
+"""Draws the pictures of this folder, for `make pages`: what a terminal shows, with its colours."""
 
 import io
 import os

@@ -3,7 +3,7 @@
 A ``python`` block that begins with a comment such as ``# net.py`` is saved under that name. In a
 ``console`` block each line after ``$`` is a command, and what follows is what it prints.
 
-    python tests/cli/documents.py    writes what the commands print today into the documents
+`make pages` writes what the commands print today into the documents.
 """
 
 import os

@@ -14,4 +14,4 @@ def test_console_blocks_show_what_the_commands_print(name, tmp_path):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert "```console\n$ chainrule" in text
     now = rerun(text, tmp_path)
-    assert without_rounding(now) == without_rounding(text), "see tests/cli/documents.py"
+    assert without_rounding(now) == without_rounding(text), "`make pages` writes it anew"

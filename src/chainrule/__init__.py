@@ -25,6 +25,7 @@ from .transform import (
 )
 
 if TYPE_CHECKING:
+    from . import random
     from .explain import explain
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ __all__ = [
     "jvp",
     "linearize",
     "map",
+    "random",
     "scan",
     "stop_gradient",
     "switch",
@@ -52,7 +54,7 @@ __all__ = [
     "while_loop",
 ]
 
-_LAZY = frozenset({"explain"})
+_LAZY = frozenset({"explain", "random"})
 
 
 def __getattr__(name: str) -> Any:

@@ -65,7 +65,8 @@ def shifted_axes(
         axis = tuple(range(ndim_of(xs[0]) - 1))
         if primitive.name in ("argmax", "argmin"):  # these know no tuples of axes
             xs[0], axis = np.reshape(xs[0], (size, -1)), 0
-    moved = axis + 1 if isinstance(axis, int) else tuple(a + 1 for a in axis)
+    rank = max(ndim_of(xs[0]) - 1, 1)
+    moved = axis % rank + 1 if isinstance(axis, int) else tuple(a % rank + 1 for a in axis)
     return primitive(*xs, **{**params, name: moved})
 
 

@@ -102,7 +102,10 @@ class Span:
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # Layers that users also read and write in their own style (nn, optim, train) count as user code.
-_ROOMS = ("program", "maps", "primitives", "trace", "transform", "compile", "explain", "numpy")
+_ROOMS = (
+    *("program", "maps", "primitives", "trace", "transform", "compile", "explain", "numpy"),
+    "random",
+)
 _INTERNAL_DIRS = (
     *(_PACKAGE + room + os.sep for room in _ROOMS),
     os.path.dirname(os.path.abspath(np.__file__)) + os.sep,

@@ -7,12 +7,14 @@ What they use of the values around them becomes an input as well.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from ..program.arraytype import ArrayType
 from ..program.equation import Equation, Var
 from ..program.primitive import Traced
 from ..program.pytree import TreeDef, flatten
+from .draws import refusing_draws
 from .recorder import STATE, Recorder
 from .tracer import Tracer, adopt
 
@@ -119,7 +121,8 @@ def record_body(
     inputs = tuple(recorder.variable(v, t) for v, t in zip(known, types, strict=True))
     STATE.recorder = recorder
     try:
-        leaves, out_tree = flatten(f(*(Tracer(recorder, var) for var in inputs)))
+        with refusing_draws() if values is None else nullcontext():
+            leaves, out_tree = flatten(f(*(Tracer(recorder, var) for var in inputs)))
         outputs = tuple(_operand(leaf, recorder) for leaf in leaves)
     finally:
         STATE.recorder = parent

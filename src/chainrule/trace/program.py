@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..program.equation import Var
 from ..program.program import Program
 from ..program.pytree import TreeDef, flatten
 from .body import Body
+from .draws import refusing_draws
 from .recorder import Recorder, current, recording
 from .session import Session
 from .tracer import Tracer
@@ -84,7 +85,8 @@ def trace_program(
             inputs.append(var)
             given.append(Tracer(recorder, var))
         positional, named = treedef.unflatten(given)
-        results, out_tree = flatten(f(*positional, **named))
+        with refusing_draws() if abstract else nullcontext():
+            results, out_tree = flatten(f(*positional, **named))
         outputs = [r._operand() if isinstance(r, Tracer) else r for r in results]
         program = Program.from_trace(inputs, recorder.equations, outputs, _name(f))
     return program, out_tree

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import gc
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -296,7 +297,13 @@ def _shaped(results: Any, shape: tuple[int, ...], type_: str) -> Any:
     return out.astype(type_) if type_ and out.dtype != np.dtype(type_) else out
 
 
-# -- methods of ndarray --------------------------------------------------------------------------
+# -- methods of types written in C ---------------------------------------------------------------
+
+
+def type_dict(cls: type) -> dict[str, Any] | None:
+    """Return the dictionary behind a type's read-only view of it, where Python lets us."""
+    found = [o for o in gc.get_referents(cls.__dict__) if type(o) is dict]
+    return found[0] if len(found) == 1 else None
 
 
 def dot_method(original: Any) -> Any:

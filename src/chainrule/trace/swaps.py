@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import cmath
 import ctypes
-import gc
 import importlib
 import importlib.machinery
 import math
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..primitives.special import SCIPY_FUNCTIONS
-from . import stand_ins
+from . import draws, stand_ins
 from .names import forget_names, names_taken
 from .scalars import cmath_stand_ins, math_stand_ins
 
@@ -67,12 +66,6 @@ def _strided_stand_in() -> Names:
     return {"as_strided": stand_ins.refused(original, "np.lib.stride_tricks.as_strided", remedy)}
 
 
-def _type_dict(cls: type) -> Names | None:
-    """Return the dictionary behind a type's read-only view of it, where Python lets us."""
-    found = [o for o in gc.get_referents(cls.__dict__) if type(o) is dict]
-    return found[0] if len(found) == 1 else None
-
-
 class _Swaps:
     """The replacements and how many traces need them at the moment."""
 
@@ -92,7 +85,7 @@ class _Swaps:
         self.originals = {id(stand_in): original for original, stand_in in pairs}
         # a name that the trace of another thread has replaced already counts as well
         self.known = frozenset((*self.by_original, *self.originals))
-        self.methods = _type_dict(np.ndarray)
+        self.methods = stand_ins.type_dict(np.ndarray)
         self.own = {"dot": np.ndarray.dot, "copy": np.ndarray.copy}
         self.own_stand_ins = {
             "dot": stand_ins.dot_method(np.ndarray.dot),
@@ -102,7 +95,7 @@ class _Swaps:
         self.vectorized_stand_in = stand_ins.vectorized(np.vectorize.__call__)
         self.compiled = _CompiledModules()
         self.users = 0
-        self.knows_scipy = False
+        self.knows_scipy = self.knows_random = False
         self.lock = threading.Lock()
         self.taken: dict[tuple[int, str], int] = {}
 
@@ -121,6 +114,18 @@ class _Swaps:
         forget_names()
         if self.users:
             vars(module).update(replacements)
+
+    def look_for_random(self) -> None:
+        """Learn the functions of ``np.random``, for the modules that took them by name."""
+        module = sys.modules.get("numpy.random")
+        if module is None or not hasattr(module, "default_rng"):
+            return  # or the import is still under way
+        pairs = draws.functions()
+        self.by_original |= {id(original): stand_in for original, stand_in in pairs}
+        self.originals |= {id(stand_in): original for original, stand_in in pairs}
+        self.known = frozenset((*self.by_original, *self.originals))
+        self.knows_random = True
+        forget_names()
 
     def install(self) -> None:
         self.users += 1
@@ -217,6 +222,8 @@ def swap_in(f: Any) -> Taken:
     with swaps.lock:
         if not swaps.knows_scipy:
             swaps.look_for_scipy()
+        if not swaps.knows_random:
+            swaps.look_for_random()
         taken = names_taken(f, swaps.known)
         swaps.install()
         for namespace, name in taken:

@@ -186,10 +186,14 @@ def _written_back(
     refusals.write_to_view(new, f"a {primitive.symbol} of another array")
 
 
+def _is_array(self: Tracer) -> bool:
+    return self.ndim > 0 or (self._cell is not None and self._cell.is_array)
+
+
 def update(self: Tracer, new: Any) -> Tracer:
     """Finish ``self op= other``: arrays change in place, scalars are replaced."""
     value = self._value
-    if not (isinstance(value, np.ndarray) or (value is None and self.ndim)):
+    if not (isinstance(value, np.ndarray) if value is not None else _is_array(self)):
         return new
     if shape_of(new) != self.shape:
         raise ValueError(

@@ -72,9 +72,12 @@ class Cell:
         Where the tracer was taken from.
     viewed : bool
         Whether other tracers are views of this one.
+    is_array : bool
+        Whether a value without axes is known to be an array, which an assignment changes in place,
+        and no number. Only needed where the value itself is not known.
     """
 
-    __slots__ = ("buffer", "shared", "version", "view", "viewed")
+    __slots__ = ("buffer", "is_array", "shared", "version", "view", "viewed")
 
     def __init__(self, buffer: Any = None, view: View | None = None) -> None:
         self.buffer = buffer
@@ -82,6 +85,7 @@ class Cell:
         self.version = 0
         self.view = view
         self.viewed = False
+        self.is_array = view is not None
 
 
 class Tracer(Traced):
@@ -337,7 +341,9 @@ def _has_layout(value: Any, order: str) -> bool:
 def as_array(t: Any) -> Any:
     """Return a scalar as an array without axes, which an assignment changes in place."""
     if isinstance(t, Tracer) and not t._is_constant and not t.shape:
-        return bind(PRIMITIVES["alias"], (t,), impl=_array)
+        made: Tracer = bind(PRIMITIVES["alias"], (t,), impl=_array)
+        made._state().is_array = True
+        return made
     return t
 
 

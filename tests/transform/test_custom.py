@@ -187,3 +187,18 @@ def test_the_function_gets_plain_arrays():
     _, pull = vjp(lambda x: f(x * 2.0), np.ones(3))
     np.testing.assert_array_equal(pull(np.ones(3))[0], np.full(3, 2.0))
     assert seen == [np.ndarray]
+
+
+def test_code_in_c_is_refused_and_works_with_a_rule():
+    import ctypes
+
+    call = ctypes.PYFUNCTYPE(ctypes.c_double, ctypes.c_double)(lambda t: t**3)
+
+    def plain(t):
+        return call(t)
+
+    with pytest.raises(ctypes.ArgumentError, match=r"(?s)`t` is being differ.*custom_rule"):
+        grad(plain)(2.0)
+    ruled = custom_rule(plain, vjp=lambda ct, y, t: (ct * 3 * t**2,))
+    assert grad(ruled)(2.0) == 12.0
+    assert grad(grad(ruled))(2.0) == 12.0

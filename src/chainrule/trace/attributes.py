@@ -210,6 +210,8 @@ _PROTOCOLS = ("__array_interface__", "__array_struct__")
 
 def _missing(self: Tracer, name: str) -> Any:
     """Answer for an attribute that a tracer has not: as the array that it stands for would."""
+    if name == "_as_parameter_" and not self._is_constant:  # ctypes asks before it gives up
+        refusals.to_number(self, "float")
     value = None if name.startswith("_") else self._value
     if value is not None and not isinstance(value, np.ndarray) and name in _SCALAR:
         return getattr(value, name)

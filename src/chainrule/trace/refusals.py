@@ -111,7 +111,8 @@ def to_number(t: Tracer, wanted: str) -> NoReturn:
             span=span,
             label="compiled code, which cannot be traced",
             why="a plain number has no derivative, so the gradient would silently lose this path",
-            help=f"if no derivative is wanted through it, pass `stop_gradient({_plainly(name)})`",
+            help="give the call a derivative with custom_rule; if none is wanted through it, pass "
+            f"`stop_gradient({_plainly(name)})`",
         )
     raise TraceError(
         f"{wanted}() needs a plain number, but {name} is being differentiated",

@@ -84,12 +84,12 @@ REFUSED = {
     "tobytes": lambda a: a.tobytes(),
     "tofile": lambda a: a.tofile("file"),
 }
-NEW_IN_LATER_VERSIONS = {"mT", "device", "to_device"}
+OF_OLDER_VERSIONS = {"itemset", "newbyteorder", "ptp", "tostring"}  # they only raise
 
 
 def test_the_lists_are_complete():
     names = {name for name in dir(np.ndarray) if not name.startswith("_")}
-    assert names - set(WORKS) - set(REFUSED) == set()
+    assert names - set(WORKS) - set(REFUSED) - OF_OLDER_VERSIONS == set()
 
 
 @pytest.mark.parametrize("name", sorted(WORKS))

@@ -203,6 +203,8 @@ def setitem(
     x = spread(x, batched[0], size)
     if batched[1]:
         target = np.broadcast_to(np.zeros(()), shape_of(x))[_filled((EVERY, *spec), parts)]
+        # an assignment drops leading axes of length 1, which would now come after the batch
+        v = np.reshape(v, (size, *shape_of(v)[1 + max(0, ndim_of(v) - target.ndim) :]))
         v = _with_axes(v, target.ndim - 1)
     return primitive(x, v, *parts, spec=(EVERY, *spec))
 

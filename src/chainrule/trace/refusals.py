@@ -127,15 +127,15 @@ def to_number(t: Tracer, wanted: str) -> NoReturn:
 def into_element(t: Tracer) -> NoReturn:
     """Refuse ``buf[i] = t`` for a plain array."""
     operands = describe_operands()
-    array = f"`{operands[0]}`" if operands else "this array"
+    array = f"the plain array `{operands[0]}`" if operands else "a plain array"
     raise TraceError(
-        f"a value that is being differentiated cannot be written into the plain array {array}",
+        f"a value that is being differentiated cannot be written into {array}",
         span=here(),
         label="a plain array has no place for a derivative",
         why="the array was made outside of the traced function, or by a function that makes "
         "plain arrays",
-        help=f"take a copy inside the function and write into that: "
-        f"`r = np.array({_plainly(array, 'a')})`",
+        help="take a copy inside the function and write into that: "
+        f"`r = np.array({operands[0] if operands else 'a'})`",
     )
 
 

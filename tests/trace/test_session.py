@@ -375,3 +375,58 @@ def test_error_states_are_the_user_s():
             return np.sum(np.log(x))
 
     cr.grad(f)(np.zeros(2))
+
+
+def test_libraries_with_compiled_parts_get_plain_arrays():
+    interpolate = pytest.importorskip("scipy.interpolate")
+    sparse = pytest.importorskip("scipy.sparse")
+    tree = pytest.importorskip("sklearn.tree")
+
+    def f(x):
+        spline = interpolate.CubicSpline(np.arange(4.0), np.ones(4))(np.arange(3.0))
+        product = sparse.csr_matrix(np.eye(3)) @ np.ones(3)
+        inputs = np.arange(6.0).reshape(3, 2)
+        model = tree.DecisionTreeRegressor(random_state=0).fit(inputs, np.arange(3.0))
+        return x * spline * product + model.predict(inputs)
+
+    check(f, X)
+
+
+@pytest.mark.filterwarnings("ignore:you are shuffling")
+def test_shuffling():
+    def vector(x):
+        order, y = np.arange(3), x * 2.0
+        np.random.default_rng(0).shuffle(order)
+        np.random.default_rng(1).shuffle(y)
+        return y * order
+
+    check(vector, X)
+
+    def rows(x):
+        table = np.outer(x, x)
+        np.random.default_rng(0).shuffle(table)
+        return table
+
+    assert "shuffled in place" in refusal(rows, X)
+
+
+def test_arrays_that_are_no_numbers_stay_as_they_are():
+    def f(x):
+        names = np.array(["a", "b", "c"])
+        table = np.zeros(3, dtype=[("weight", float)])
+        table["weight"] = [1.0, 2.0, 3.0]
+        chosen = dict(zip(names, x, strict=True))
+        return chosen["b"] * table["weight"] + x
+
+    check(f, X)
+
+
+def test_shapes_and_sizes_from_constants():
+    def f(x):
+        shape = np.array([3, 1])
+        n = np.array(2)
+        listed = np.arange(3).tolist()
+        assert type(listed[0]) is int
+        return x.reshape(shape), np.zeros(shape) + x[0], sum(x[i] for i in range(n)), np.ones(n)
+
+    check(f, X)

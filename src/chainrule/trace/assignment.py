@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from ..maps import join_index, split_index
 from ..primitives.indexing import GETITEM, SETITEM
 from ..program.arraytype import shape_of
+from ..program.bytecode import opname_at
 from ..program.primitive import PRIMITIVES, Primitive, Traced
+from ..program.spans import is_internal
 from . import refusals
 from .recorder import STATE, copy_in_layout
 from .tracer import Cell, Tracer, as_array, as_tracer, bind
@@ -92,6 +95,8 @@ def setitem(self: Tracer, index: Any, value: Any) -> None:
     parts, spec = normalize(index)
     if not isinstance(value, Traced):
         value = as_tracer(value)
+    elif value._cell is not None and value._cell.view is not None:
+        _check_caller(self, value)
     dtype = self.dtype
     if isinstance(value, Traced) and not value._is_constant:
         given = value.dtype
@@ -102,6 +107,17 @@ def setitem(self: Tracer, index: Any, value: Any) -> None:
         _write_constant(self, join_index(parts, spec), plain)
         return
     store(self, bind(SETITEM, (self, value, *parts), {"spec": spec}))
+
+
+def _check_caller(self: Tracer, value: Any) -> None:
+    """Refuse what compiled code does when it swaps rows: the first one is a view, not a copy."""
+    frame = sys._getframe(2)
+    code = frame.f_code
+    if value._state().view.base is not self or is_internal(code.co_filename):
+        return
+    called = opname_at(code, frame.f_lasti).startswith("CALL")
+    if called and not {"__setitem__", "setitem"}.intersection(code.co_names):
+        refusals.shuffle(self)
 
 
 def _is_traced(value: Any) -> bool:

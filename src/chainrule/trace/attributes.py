@@ -9,7 +9,7 @@ import numpy as np
 
 from ..primitives.elementwise import CONJ, IMAG, REAL
 from ..program.arraytype import shape_of
-from ..program.primitive import FUNCTIONS
+from ..program.primitive import FUNCTIONS, METHODS
 from . import assignment, refusals
 from .tracer import Cell, Tracer, as_tracer, bind, constant
 
@@ -180,6 +180,21 @@ def _view(self: Tracer, dtype: Any = None, type: Any = None) -> Any:
 _TYPE = type
 
 
+def _tolist(self: Tracer) -> Any:
+    return self._plain_array().tolist() if self._is_constant else _elements(self)
+
+
+def _item(self: Tracer, *index: Any) -> Any:
+    return self._plain_array().item(*index) if self._is_constant else _element(self, *index)
+
+
+_elements, _element = METHODS["tolist"], METHODS["item"]
+
+
+def _delete(self: Tracer, index: Any) -> None:
+    raise ValueError("cannot delete array elements")
+
+
 def _choose(self: Tracer, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     return np.choose(self, choices, out=out, mode=mode)  # type: ignore[call-overload]
 
@@ -242,6 +257,9 @@ def install() -> None:
         ("to_device", lambda self, device, **kwargs: self),
         ("view", _view),
         ("choose", _choose),
+        ("item", _item),
+        ("tolist", _tolist),
+        ("__delitem__", _delete),
         ("setflags", _set_flags),
         ("resize", _resize),
         ("byteswap", _byteswap),

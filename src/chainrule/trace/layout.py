@@ -55,11 +55,18 @@ def _flatten(a: Any, order: str = "C") -> Any:
 
 
 def _in_order(a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None) -> Any:
-    return _reshape(a, shape, _plain_order(a, order), copy=copy)
+    return _reshape(a, _sizes(shape), _plain_order(a, order), copy=copy)
 
 
 def _method(a: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
-    return _reshape_method(a, *shape, order=_plain_order(a, order), copy=copy)
+    return _reshape_method(a, *map(_sizes, shape), order=_plain_order(a, order), copy=copy)
+
+
+def _sizes(shape: Any) -> Any:
+    """Return a shape that may be given as an array."""
+    if isinstance(shape, Tracer):
+        shape = shape._known("a shape")
+    return shape.tolist() if isinstance(shape, np.ndarray) else shape
 
 
 def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:

@@ -189,6 +189,18 @@ def as_key(t: Tracer) -> NoReturn:
     )
 
 
+def shuffle(t: Tracer) -> NoReturn:
+    """Refuse to let compiled code swap the rows of an array in place."""
+    name = _plainly(name_of(t), "x")
+    raise TraceError(
+        "the rows of an array cannot be shuffled in place here",
+        span=here(),
+        label="compiled code swaps rows one by one",
+        why="it takes the array for a list, whose items are no views",
+        help=f"`{name} = {name}[rng.permutation(len({name}))]`",
+    )
+
+
 def object_array() -> NoReturn:
     """Refuse an array of Python objects."""
     raise TraceError(

@@ -13,6 +13,8 @@ import gc
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -36,7 +38,32 @@ def holds_traced(value: Any) -> bool:
 
 
 def _from_user(depth: int) -> bool:
-    return not is_internal(sys._getframe(depth + 1).f_code.co_filename)
+    return not _in_machinery(sys._getframe(depth + 1).f_code.co_filename)
+
+
+class _Machinery(dict[str, bool]):
+    """Whether a file belongs to chainrule, to NumPy or to a library with compiled parts.
+
+    Such a library hands its arrays to its compiled code, which takes nothing but plain ones.
+    """
+
+    def __missing__(self, filename: str) -> bool:
+        answer = self[filename] = is_internal(filename) or _has_compiled_parts(filename)
+        return answer
+
+
+_in_machinery = _Machinery().__getitem__
+
+
+def _has_compiled_parts(filename: str) -> bool:
+    folder, installed = Path(filename).parent, {"site-packages", "dist-packages"}
+    if not installed.intersection(folder.parts):
+        return False
+    while folder.parent.name not in installed and (folder.parent / "__init__.py").exists():
+        folder = folder.parent
+    if folder.name in installed:
+        return False
+    return any(next(folder.rglob("*" + s), None) is not None for s in EXTENSION_SUFFIXES)
 
 
 # -- creation ------------------------------------------------------------------------------------
@@ -65,6 +92,9 @@ def convert(original: Function, **defaults: Any) -> Function:
             return original(*args, **kwargs)
         source = args[0] if args else next(iter(kwargs.values()), None)
         if holds_traced(source):
+            if not _from_user(1) and isinstance(source, Tracer) and source._is_constant:
+                source = source._plain_array()
+                return original(source, *args[1:], **(kwargs if args else {}))
             rest = kwargs if args else dict(list(kwargs.items())[1:])
             return _converted(source, *args[1:], **{**defaults, **rest})
         made = original(*args, **kwargs)
@@ -328,7 +358,7 @@ def copy_method(original: Any) -> Any:
             return made
         frame = sys._getframe(1)
         code = frame.f_code
-        if is_internal(code.co_filename) or not _calls(code, frame.f_lasti, "copy"):
+        if _in_machinery(code.co_filename) or not _calls(code, frame.f_lasti, "copy"):
             return made
         return constant(recorder, made)
 

@@ -349,7 +349,7 @@ def as_array(t: Any) -> Any:
 
 def constant(recorder: Recorder, value: Any) -> Any:
     """Wrap an array that depends on no input, so that traced values can be assigned into it."""
-    if type(value) is np.ndarray and not value.dtype.hasobject:
+    if type(value) is np.ndarray and value.dtype.kind in "fciub":
         return Tracer(recorder, None, Cell(value))
     return value
 

@@ -15,8 +15,10 @@ from ..program.bytecode import opname_at
 from ..program.primitive import PRIMITIVES, Primitive, Traced
 from ..program.spans import is_internal
 from . import refusals
+from .cells import Cell
+from .copies import as_array
 from .recorder import STATE, copy_in_layout
-from .tracer import Cell, Tracer, as_array, as_tracer, bind
+from .tracer import Tracer, as_tracer, bind
 
 
 def normalize(index: Any, counted: bool = False) -> tuple[list[Any], tuple[Any, ...]]:

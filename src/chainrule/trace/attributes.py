@@ -11,7 +11,8 @@ from ..primitives.elementwise import CONJ, IMAG, REAL
 from ..program.arraytype import shape_of
 from ..program.primitive import FUNCTIONS, METHODS
 from . import assignment, refusals
-from .tracer import Cell, Tracer, as_tracer, bind, constant
+from .cells import Cell
+from .tracer import Tracer, as_tracer, bind, constant
 
 # -- shape, parts, elements ----------------------------------------------------------------------
 

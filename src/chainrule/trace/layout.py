@@ -15,7 +15,9 @@ from ..primitives.indexing import GETITEM
 from ..program.arraytype import ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, METHODS
 from . import refusals
-from .tracer import Cell, Tracer, View, bind, copy
+from .cells import Cell, View
+from .copies import copy
+from .tracer import Tracer, bind
 
 _reshape = FUNCTIONS[np.reshape]
 _reshape_method = METHODS["reshape"]

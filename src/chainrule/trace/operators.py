@@ -12,7 +12,8 @@ from ..primitives import elementwise as ew
 from ..primitives.families import piecewise_constant
 from ..program.primitive import FUNCTIONS, METHODS, PRIMITIVES, Primitive
 from . import assignment, protocols, refusals
-from .tracer import Tracer, bind, bind_pair, copy
+from .copies import copy
+from .tracer import Tracer, bind, bind_pair
 
 # Operands that an operator takes without asking; others get the chance to answer themselves.
 _KNOWN = frozenset({float, int, bool, complex, Tracer, np.ndarray, list, tuple})
@@ -148,5 +149,7 @@ def install() -> None:
         ("__setitem__", assignment.setitem),
         ("__iter__", assignment.iterate),
         ("copy", copy),
+        ("__copy__", lambda self: copy(self, "K")),
+        ("__deepcopy__", lambda self, memo: copy(self, "K")),
     ):
         setattr(Tracer, name, function)

@@ -24,8 +24,9 @@ from ..program.arraytype import ndim_of, shape_of
 from ..program.primitive import FUNCTIONS, Traced
 from ..program.spans import is_internal
 from . import refusals
+from .copies import as_array, copy
 from .recorder import STATE
-from .tracer import Tracer, as_array, as_tracer, constant, copy
+from .tracer import Tracer, as_tracer, constant
 
 Function = Callable[..., Any]
 

@@ -21,71 +21,15 @@ import numpy as np
 
 from ..program.arraytype import ArrayType, array_type
 from ..program.equation import Equation, Var
-from ..program.primitive import PRIMITIVES, Primitive, Traced
+from ..program.primitive import Primitive, Traced
 from ..program.spans import is_internal
 from . import refusals
+from .cells import Cell, View, moves_unit_axes
 from .recorder import STATE, Recorder
 
 _HERE = os.path.dirname(__file__) + os.sep
 NO_PARAMS: dict[str, Any] = {}
 _equation = tuple.__new__  # a named tuple's own constructor takes twice as long
-
-
-_READ_ONLY = frozenset(("broadcast_to", "windows"))
-
-
-class View:
-    """How a tracer was taken from another one, so that both can be kept in step.
-
-    ``certain`` is False for a reshape of which only shapes are known: it is a view for some memory
-    layouts and a copy for others.
-    """
-
-    __slots__ = ("base", "certain", "params", "parts", "primitive", "version", "writeable")
-
-    def __init__(
-        self, base: Tracer, primitive: Primitive, parts: tuple[Any, ...], params: dict[str, Any]
-    ) -> None:
-        self.base = base
-        self.primitive = primitive
-        self.parts = parts
-        self.params = params
-        self.certain = True
-        self.writeable = primitive.name not in _READ_ONLY
-        state = base._state()
-        state.viewed = True
-        self.version = state.version
-
-
-class Cell:
-    """What only some tracers need: those that are constant, are views or were assigned to.
-
-    Attributes
-    ----------
-    buffer : array or None
-        The value of a constant.
-    shared : bool
-        Whether somebody else may read the buffer, so that it must be copied before a write.
-    version : int
-        Grows with each assignment.
-    view : View or None
-        Where the tracer was taken from.
-    viewed : bool
-        Whether other tracers are views of this one.
-    is_array : bool
-        Whether a value without axes is known to be an array, which an assignment changes in place,
-        and no number. Only needed where the value itself is not known.
-    """
-
-    __slots__ = ("buffer", "is_array", "shared", "version", "view", "viewed")
-
-    def __init__(self, buffer: Any = None, view: View | None = None) -> None:
-        self.buffer = buffer
-        self.shared = view is not None
-        self.version = 0
-        self.view = view
-        self.viewed = False
-        self.is_array = view is not None
 
 
 class Tracer(Traced):
@@ -296,12 +240,6 @@ class Tracer(Traced):
         value = self._value
         return str(self) if value is None else format(value, spec)
 
-    def __copy__(self) -> Tracer:
-        return copy(self, "K")
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tracer:
-        return copy(self, "K")
-
 
 def _claimed_class(t: Tracer) -> type:
     """Return the class of the value that a tracer stands for, as the user's code sees it.
@@ -316,35 +254,7 @@ def _claimed_class(t: Tracer) -> type:
     return np.ndarray if value is None else type(value)
 
 
-def copy(t: Tracer, order: str = "C") -> Tracer:
-    """Return a cell of its own that holds the same elements, laid out in memory as asked for."""
-    operand = t._operand()
-    if type(operand) is not Var:
-        return Tracer(t._recorder, None, Cell(_array(operand, order=order)))
-    value = operand.value
-    if type(value) is np.ndarray and not _has_layout(value, order):
-        # whether a later reshape is a view depends on the layout, so it has to be NumPy's
-        return bind(PRIMITIVES["alias"], (t,), impl=lambda v: _array(v, order=order))
-    return Tracer(t._recorder, operand)
-
-
-_array: Any = np.array  # a trace replaces these functions by ones that look for traced values
-
-
-def _has_layout(value: Any, order: str) -> bool:
-    flags = value.flags
-    if order in ("K", "A"):
-        return flags.forc
-    return flags.f_contiguous if order == "F" else flags.c_contiguous
-
-
-def as_array(t: Any) -> Any:
-    """Return a scalar as an array without axes, which an assignment changes in place."""
-    if isinstance(t, Tracer) and not t._is_constant and not t.shape:
-        made: Tracer = bind(PRIMITIVES["alias"], (t,), impl=_array)
-        made._state().is_array = True
-        return made
-    return t
+_array: Any = np.array  # a trace replaces it by one that looks for traced values
 
 
 def constant(recorder: Recorder, value: Any) -> Any:
@@ -486,7 +396,7 @@ def _as_view(result: Any, primitive: Primitive, operands: Any, params: dict[str,
         copied = primitive.name == "getitem" and len(operands) > 1
         certain = True
         if primitive.name == "reshape":
-            certain = base._value is not None or _moves_unit_axes(base.shape, params["shape"])
+            certain = base._value is not None or moves_unit_axes(base.shape, params["shape"])
             copied = base._value is not None and not _may_share(result._value, base._value)
         if not copied:
             view = View(base, primitive, operands[1:], params)
@@ -494,10 +404,6 @@ def _as_view(result: Any, primitive: Primitive, operands: Any, params: dict[str,
             buffer = None if result._cell is None else result._cell.buffer
             result._cell = Cell(buffer, view)
     return result
-
-
-def _moves_unit_axes(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
-    return [n for n in before if n != 1] == [n for n in after if n != 1]
 
 
 _may_share = np.may_share_memory

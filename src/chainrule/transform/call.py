@@ -13,7 +13,8 @@ from ..program.arraytype import array_type
 from ..program.equation import Equation, Var
 from ..program.pytree import TreeDef, flatten
 from ..trace import Recorder, Tracer
-from ..trace.tracer import adopt, as_tracer, copy
+from ..trace.copies import copy
+from ..trace.tracer import adopt, as_tracer
 from .chain import Read, pull_back, push_forward, read_value
 
 _copy = np.ndarray.copy  # a trace replaces the method by one that looks for traced values

@@ -15,7 +15,7 @@ from ..program.errors import ShapeError
 from ..program.pytree import LEAF, flatten, leaf_paths
 from ..trace import Session, Tracer, current
 from ..trace.body import Body, record_body
-from ..trace.tracer import Cell
+from ..trace.cells import Cell
 from .arguments import POSITIONAL, parameters_of
 
 Axes = Any

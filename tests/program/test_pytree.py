@@ -206,6 +206,25 @@ def test_dataclass_field_that_was_never_set():
         treedef.flatten_like(full)
 
 
+@dataclass(frozen=True)
+class Strided:
+    weight: Any
+    stride: int = field(default=1, metadata={"static": True})
+
+
+def test_static_field_is_part_of_the_structure():
+    parts, treedef = flatten(Strided(2.0, 3))
+    assert parts == [2.0]
+    assert treedef.unflatten([5.0]) == Strided(5.0, 3)
+    assert treedef == flatten(Strided(7.0, 3))[1]
+    assert treedef != flatten(Strided(2.0, 4))[1]
+    assert hash(treedef) == hash(flatten(Strided(7.0, 3))[1])
+    assert leaf_paths(Strided(2.0, 3), "layer") == ["layer.weight"]
+    assert tree_map(lambda v: v + 1, Strided(2.0, 3)) == Strided(3.0, 3)
+    with pytest.raises(ValueError, match="a Strided of 1 with stride=3, got a Strided of 1 with"):
+        treedef.flatten_like(Strided(2.0, 4))
+
+
 def test_dataclass_class_is_a_leaf():
     assert flatten(Layer)[0] == [Layer]
 

@@ -146,7 +146,15 @@ class TreeDef:
         if self._kind.cls in _DICTS:
             keys = ", ".join(repr(key) for key in self._aux[0])
             return f"a {name} with keys {keys}" if keys else f"an empty {name}"
-        return f"a {name} of {len(self._children)}"
+        settings = self._settings()
+        return f"a {name} of {len(self._children)}" + (f" with {settings}" if settings else "")
+
+    def _settings(self) -> str:
+        """Write the static fields of a dataclass."""
+        assert self._kind is not None
+        if not dataclasses.is_dataclass(self._kind.cls) or self._kind.cls in _REGISTERED:
+            return ""
+        return ", ".join(f"{field}={value!r}" for field, value in self._aux[1])
 
     def _text(self) -> str:
         if self._kind is None:
@@ -220,7 +228,9 @@ def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
     Dicts, ``OrderedDict``, ``defaultdict``, lists, tuples, named tuples, dataclass instances and
     registered classes are nodes, ``None`` is a node without children, and everything else is a
     leaf. A dict gives its values in the order of its sorted keys, so that dicts with the same
-    keys flatten alike; keys that cannot be sorted keep their insertion order.
+    keys flatten alike; keys that cannot be sorted keep their insertion order. A dataclass field
+    that is declared as ``field(metadata={"static": True})`` is part of the structure and not a
+    child; its value has to be hashable.
 
     Examples
     --------
@@ -375,28 +385,37 @@ def _namedtuple_kind(cls: Any) -> _Kind:
 
 
 def _dataclass_kind(cls: Any) -> _Kind:
-    """All fields are children.
+    """All fields are children, but for those declared with ``metadata={"static": True}``.
+
+    Static fields belong to the structure, so their values have to be hashable.
 
     An instance is rebuilt field by field, without ``__init__`` and ``__post_init__``: those may
     check or convert what a tracer or a gradient cannot satisfy, and they know nothing of fields
     declared with ``init=False``.
     """
-    fields = tuple(field.name for field in dataclasses.fields(cls))
+    declared = dataclasses.fields(cls)
+    fields = tuple(field.name for field in declared if not field.metadata.get("static"))
+    fixed = tuple(field.name for field in declared if field.metadata.get("static"))
 
-    def split(tree: Any) -> tuple[list[Any], tuple[str, ...]]:
+    def split(tree: Any) -> tuple[list[Any], _DataclassAux]:
+        settings = tuple((name, getattr(tree, name)) for name in fixed if hasattr(tree, name))
         try:
-            return [getattr(tree, name) for name in fields], fields
+            return [getattr(tree, name) for name in fields], (fields, settings)
         except AttributeError:  # a field with ``init=False`` that nothing has set yet
             present = tuple(name for name in fields if hasattr(tree, name))
-            return [getattr(tree, name) for name in present], present
+            return [getattr(tree, name) for name in present], (present, settings)
 
-    def join(names: tuple[str, ...], children: list[Any]) -> Any:
+    def join(aux: _DataclassAux, children: list[Any]) -> Any:
         tree = object.__new__(cls)
-        for name, child in zip(names, children, strict=True):
-            object.__setattr__(tree, name, child)
+        for name, value in (*zip(aux[0], children, strict=True), *aux[1]):
+            object.__setattr__(tree, name, value)
         return tree
 
-    return _Kind(cls, split, join, lambda names, count: ["." + name for name in names])
+    return _Kind(cls, split, join, lambda aux, count: ["." + name for name in aux[0]])
+
+
+# Names of the fields that are children, and names and values of the static ones.
+_DataclassAux = tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]
 
 
 def _learn(cls: type) -> _Kind | None:

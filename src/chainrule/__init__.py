@@ -25,7 +25,7 @@ from .transform import (
 )
 
 if TYPE_CHECKING:
-    from . import random
+    from . import nn, optim, random
     from .explain import explain
 
 __version__ = "0.1.0"
@@ -44,6 +44,8 @@ __all__ = [
     "jvp",
     "linearize",
     "map",
+    "nn",
+    "optim",
     "random",
     "scan",
     "stop_gradient",
@@ -54,7 +56,7 @@ __all__ = [
     "while_loop",
 ]
 
-_LAZY = frozenset({"explain", "random"})
+_LAZY = frozenset({"explain", "nn", "optim", "random"})
 
 
 def __getattr__(name: str) -> Any:

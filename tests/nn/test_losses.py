@@ -195,7 +195,7 @@ def test_extreme_logits_stay_finite(dtype):
     logits = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4]], dtype)
     for loss in (
         lambda z: nn.cross_entropy(z, np.array([1, 2]), label_smoothing=0.1),
-        lambda z: nn.binary_cross_entropy(z, np.eye(2, 3)),
+        lambda z: nn.binary_cross_entropy(z, np.eye(2, 3, dtype=dtype)),
         lambda z: nn.binary_cross_entropy(z, np.eye(2, 3, dtype=int)),
     ):
         assert np.isfinite(loss(logits))

@@ -114,6 +114,9 @@ class Residual(Printed):
 
     layer: Any
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layer", as_layer(self.layer))
+
     def init_state(self) -> Any:
         """Return the running statistics that the layer starts from."""
         return init_state(self.layer)

@@ -119,8 +119,10 @@ def _inline(node: Any) -> str:
         return f"{node.dtype}[{', '.join(map(str, node.shape))}]"
     if callable(node):
         return getattr(node, "__name__", type(node).__name__)
-    if isinstance(node, list | tuple):
+    if isinstance(node, list | tuple | dict):
         opening, closing, parts = _parts(node)
         comma = "," if isinstance(node, tuple) and len(node) == 1 else ""
-        return opening + ", ".join(_inline(child) for _, child in parts) + comma + closing
+        return (
+            opening + ", ".join(label + _inline(child) for label, child in parts) + comma + closing
+        )
     return repr(node)

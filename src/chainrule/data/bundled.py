@@ -1,0 +1,127 @@
+"""Small real data sets that scikit-learn ships, held-out examples set apart. No internet needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .split import Split, hold_out
+
+__all__ = ["breast_cancer", "diabetes", "digits", "wine"]
+
+
+def digits(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float32) -> Split:
+    """Return 1,797 handwritten digits: images of 8 × 8 grey values in [0, 1], and labels 0 to 9.
+
+    Parameters
+    ----------
+    share : float
+        How much of each class is held out.
+    key : array of shape (2,) or int
+        Determines which.
+    dtype : dtype
+        Of the images.
+
+    Examples
+    --------
+    >>> train, test = digits()
+    >>> train[0].shape, test[0].shape
+    ((1348, 8, 8), (449, 8, 8))
+    """
+    images, labels = _bundled("digits")
+    scaled = (images / 16).astype(dtype).reshape(-1, 8, 8)
+    return hold_out((scaled, labels.astype(np.int64)), share, key=key, stratify=labels)
+
+
+def breast_cancer(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float64) -> Split:
+    """Return 569 tumours: 30 measured features, standardised, and 0 (malignant) or 1 (benign).
+
+    Mean and deviation are taken from the training part only.
+
+    Parameters
+    ----------
+    share : float
+        How much of each class is held out.
+    key : array of shape (2,) or int
+        Determines which.
+    dtype : dtype
+        Of the features.
+
+    Examples
+    --------
+    >>> train, test = breast_cancer()
+    >>> train[0].shape, test[0].shape
+    ((427, 30), (142, 30))
+    """
+    return _standardised("breast_cancer", share, key, dtype)
+
+
+def wine(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float64) -> Split:
+    """Return 178 wines: 13 measured features, standardised, and the cultivar, 0 to 2.
+
+    Mean and deviation are taken from the training part only.
+
+    Parameters
+    ----------
+    share : float
+        How much of each class is held out.
+    key : array of shape (2,) or int
+        Determines which.
+    dtype : dtype
+        Of the features.
+
+    Examples
+    --------
+    >>> train, test = wine()
+    >>> train[0].shape, test[0].shape
+    ((134, 13), (44, 13))
+    """
+    return _standardised("wine", share, key, dtype)
+
+
+def diabetes(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float64) -> Split:
+    """Return 442 patients: 10 features, standardised, and the disease's progression in a year.
+
+    The targets are numbers from 25 to 346, not standardised.
+
+    Parameters
+    ----------
+    share : float
+        How much is held out.
+    key : array of shape (2,) or int
+        Determines which.
+    dtype : dtype
+        Of features and targets.
+
+    Examples
+    --------
+    >>> train, test = diabetes()
+    >>> train[0].shape, test[0].shape
+    ((332, 10), (110, 10))
+    """
+    return _standardised("diabetes", share, key, dtype)
+
+
+def _bundled(name: str) -> tuple[Any, Any]:
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise ImportError(
+            f"the data set {name} is part of scikit-learn: pip install 'chainrule[demo]'"
+        ) from None
+    features, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return features, targets
+
+
+def _standardised(name: str, share: float, key: Any, dtype: Any) -> Split:
+    features, targets = _bundled(name)
+    classes = targets.dtype.kind == "i"
+    split = hold_out((features, targets), share, key=key, stratify=targets if classes else None)
+    mean, deviation = split.train[0].mean(axis=0), split.train[0].std(axis=0)
+
+    def scaled(part: Any) -> Any:
+        x, y = part
+        return ((x - mean) / deviation).astype(dtype), y.astype(np.int64 if classes else dtype)
+
+    return Split(scaled(split.train), scaled(split.test))

@@ -25,7 +25,7 @@ from .transform import (
 )
 
 if TYPE_CHECKING:
-    from . import nn, optim, random
+    from . import data, nn, optim, random, train
     from .explain import explain
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ __all__ = [
     "checkpoint",
     "cond",
     "custom_rule",
+    "data",
     "explain",
     "fori_loop",
     "grad",
@@ -50,13 +51,14 @@ __all__ = [
     "scan",
     "stop_gradient",
     "switch",
+    "train",
     "value_and_grad",
     "vjp",
     "vmap",
     "while_loop",
 ]
 
-_LAZY = frozenset({"explain", "nn", "optim", "random"})
+_LAZY = frozenset({"data", "explain", "nn", "optim", "random", "train"})
 
 
 def __getattr__(name: str) -> Any:

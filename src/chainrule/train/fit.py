@@ -1,0 +1,189 @@
+"""Training: a loop over batches, with all that a long run needs around it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import random
+from .run import Result, Run, as_key, reading, source_of
+from .session import LAST, Session, Settings
+from .step import DivergedError, make_step
+from .tensors import FilePath
+
+__all__ = ["fit"]
+
+
+def fit(
+    model: Any,
+    loss: Callable[..., Any],
+    data: Any,
+    optimiser: Any,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 32,
+    key: Any = 0,
+    state: Any = None,
+    clip: float | None = None,
+    dtype: Any = None,
+    validation: Any = None,
+    metrics: Mapping[str, Callable[..., Any]] | None = None,
+    validate_every: int | None = None,
+    monitor: str = "loss",
+    mode: str = "min",
+    patience: int | None = None,
+    callbacks: Sequence[Callable[[dict[str, Any], Run], Any]] = (),
+    folder: FilePath | None = "auto",
+    resume: bool = False,
+    save_every: float = 30.0,
+    log: str | None = "auto",
+) -> Result:
+    """Train a model.
+
+    Parameters
+    ----------
+    model : pytree
+        The parameters to start from.
+    loss : callable
+        ``loss(model, *batch)`` gives one number. If it has parameters named ``key``, ``train`` or
+        ``state``, it gets a key for this step, whether it trains, and the running statistics;
+        with a state it returns ``(value, new_state)``. :func:`supervised` makes such a function.
+    data : pytree of arrays, Batches, Prefetch, Stream, list of batches or callable
+        Arrays are shuffled and cut into batches; see :mod:`chainrule.data` for the others.
+    optimiser : Transformation
+        Of :mod:`chainrule.optim`.
+    epochs, steps : int, optional
+        How long to train: whichever is reached first.
+    batch_size : int
+        For data that comes as arrays, also of the validation.
+    key : array of shape (2,) or int
+        All randomness follows from it.
+    state : pytree, optional
+        Running statistics to start from: ``nn.init_state(model)``.
+    clip : float, optional
+        Largest global norm of the gradients; longer ones are shortened to it.
+    dtype : dtype, optional
+        Precision of the computation, such as float32 with parameters in float64.
+    validation : data, optional
+        Held-out examples, on which loss and metrics are measured.
+    metrics : mapping, optional
+        From a name to a function like the loss, such as ``supervised(accuracy)``.
+    validate_every : int, optional
+        Steps between evaluations; by default there is one after each epoch.
+    monitor : str
+        What tells the best model: ``"loss"``, which is that of the validation if there is one, or
+        the name of a metric.
+    mode : {"min", "max"}
+        Whether it is best when small or when large.
+    patience : int, optional
+        Stop after so many evaluations in a row that were not the best.
+    callbacks : sequence of callables
+        ``callback(event, run)`` is called with each event; True from it stops the run.
+    folder : str or Path, optional
+        Where ``events.jsonl``, ``last.safetensors`` and ``best.safetensors`` go; by default a new
+        one below ``runs``. None writes nothing.
+    resume : bool
+        Go on from the last checkpoint in the folder, if there is one, to the same bits as if the
+        run had never stopped.
+    save_every : float
+        Seconds between checkpoints. There is always one at the end.
+    log : {"auto", "terminal", "notebook", "lines", None}
+        How progress is shown.
+
+    Returns
+    -------
+    Result
+        Also after Ctrl-C, which stops after the current step.
+
+    Raises
+    ------
+    DivergedError
+        If the loss is not finite. The checkpoint is of the step before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import optim, train
+    >>> x = np.linspace(-1, 1, 64)
+    >>> def loss(model, x, y):
+    ...     return np.mean((model["a"] * x + model["b"] - y) ** 2)
+    >>> start = {"a": np.zeros(()), "b": np.zeros(())}
+    >>> result = train.fit(
+    ...     start, loss, (x, 3 * x + 1), optim.sgd(0.3), epochs=20, folder=None, log=None
+    ... )
+    >>> result.model["a"].round(3), result.model["b"].round(3), result.reason
+    (np.float64(3.0), np.float64(1.0), 'epochs')
+    """
+    from .. import optim
+
+    data_key, step_key = random.split(as_key(key))
+    source = source_of(data, batch_size, data_key)
+    if clip is not None:
+        optimiser = optim.chain(optim.clip_by_global_norm(clip), optimiser)
+    settings = Settings(
+        epochs=epochs, steps=steps, loss=loss, validation=validation, metrics=metrics or {},
+        monitor=monitor, mode=mode, patience=patience, validate_every=validate_every,
+        batch_size=batch_size, dtype=dtype, callbacks=callbacks,
+        folder=_folder(folder, resume), save_every=save_every,
+    )  # fmt: skip
+    run = Run.begin(model, optimiser, state, step_key, source)
+    resumed = resume and settings.folder is not None and (settings.folder / LAST).exists()
+    if resumed and settings.folder is not None:
+        run = run.resumed(settings.folder / LAST)
+    step = make_step(loss, optimiser, dtype)
+
+    with Session(settings, log) as session:
+        session.begin(run, source, resumed)
+        try:
+            while not session.reason(run):
+                with reading(source, run.epoch, run.batch) as batches:
+                    for batch in batches:
+                        run, value = step(run, batch)
+                        session.stepped(run, value)
+                        if validate_every and run.step % validate_every == 0:
+                            run = session.evaluated(run)
+                        session.saved(run)
+                        if session.reason(run):
+                            break
+                    else:
+                        run = _after_epoch(run, session, validate_every)
+        except DivergedError as error:
+            error.result = session.result(run, "diverged")
+            raise
+        reason = session.reason(run) or "epochs"
+        return session.result(run if reason == "interrupted" else session.evaluated(run), reason)
+
+
+def _after_epoch(run: Run, session: Session, validate_every: int | None) -> Run:
+    if not run.batch:
+        raise ValueError(f"the data has no batches in epoch {run.epoch + 1}")
+    if not validate_every:
+        run = session.evaluated(run)
+    run = run.next_epoch()
+    session.saved(run)
+    return run
+
+
+def _folder(folder: FilePath | None, resume: bool) -> Path | None:
+    """Make the folder of a run, which must be empty of other runs."""
+    if folder is None:
+        if resume:
+            raise ValueError("to resume a run, say in which folder it is")
+        return None
+    if folder == "auto":
+        if resume:
+            raise ValueError("to resume a run, say in which folder it is")
+        stamp, number = time.strftime("%Y-%m-%d_%H-%M-%S"), 1
+        while (path := Path("runs", f"{stamp}_{number}")).exists():
+            number += 1
+    else:
+        path = Path(folder)
+    if not resume and (path / LAST).exists():
+        raise FileExistsError(
+            f"{path} holds a run already: say resume=True to go on with it, or another folder"
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    return path

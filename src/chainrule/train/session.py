@@ -1,0 +1,193 @@
+"""What goes on around the steps of a run: records, checkpoints, evaluations, reasons to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..program.pytree import flatten
+from .checkpoint import save
+from .display import display_for
+from .events import Event, EventLog, read_events
+from .interrupt import Interrupt
+from .run import Result, Run
+from .step import Loss, evaluate
+
+__all__ = ["LAST", "Session", "Settings"]
+
+LAST, BEST, EVENTS = "last.safetensors", "best.safetensors", "events.jsonl"
+
+Callback = Callable[[Event, Run], Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What :func:`fit` was asked for; its parameters say what each is."""
+
+    epochs: int | None
+    steps: int | None
+    loss: Loss
+    validation: Any
+    metrics: Mapping[str, Loss]
+    monitor: str
+    mode: str
+    patience: int | None
+    validate_every: int | None
+    batch_size: int
+    dtype: Any
+    callbacks: Sequence[Callback]
+    folder: Path | None
+    save_every: float
+
+    def __post_init__(self) -> None:
+        if self.epochs is None and self.steps is None:
+            raise ValueError("say how long to train: epochs= or steps=")
+        if self.mode not in ("min", "max"):
+            raise ValueError(f"mode is 'min' or 'max', not {self.mode!r}")
+        if self.monitor != "loss" and self.monitor not in self.metrics:
+            known = ", ".join(repr(name) for name in ("loss", *self.metrics))
+            raise ValueError(f"monitor is one of {known}, not {self.monitor!r}")
+        if self.metrics and self.validation is None:
+            raise ValueError("metrics are taken of validation data: give validation=")
+        if "loss" in self.metrics:
+            raise ValueError("the metric named 'loss' is the loss itself; name yours otherwise")
+
+
+class Session:
+    """One call of :func:`fit`, from its first step to its last."""
+
+    def __init__(self, settings: Settings, log: str | None) -> None:
+        self.settings = settings
+        self.log = log
+        self.history: list[Event] = []
+        self._stop_wanted = False
+        self._saved_step = -1
+
+    def __enter__(self) -> Session:
+        folder = self.settings.folder
+        with ExitStack() as stack:
+            self.events = EventLog(None if folder is None else folder / EVENTS)
+            stack.callback(self.events.close)
+            self.display = display_for(self.log)
+            stack.callback(self.display.close)
+            self.interrupt = stack.enter_context(Interrupt())
+            self._stack = stack.pop_all()
+        self._began = self._saved_at = time.monotonic()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def tell(self, run: Run, kind: str, **fields: Any) -> Event:
+        """Record an event, show it and pass it to the callbacks."""
+        event = self.events.write(kind, step=run.step, epoch=run.epoch, **fields)
+        self.display.show(event)
+        for callback in self.settings.callbacks:
+            if callback(event, run) is True:
+                self._stop_wanted = True
+        return event
+
+    def begin(self, run: Run, source: Any, resumed: bool) -> None:
+        """Record how the run starts or goes on."""
+        self._first_step = run.step
+        if resumed and self.settings.folder is not None:
+            self.tell(run, "resume")
+            events = read_events(self.settings.folder / EVENTS)
+            self.history = [e for e in events if e["event"] == "evaluation"]
+        leaves, _ = flatten(run.model)
+        self.tell(
+            run,
+            "start",
+            parameters=int(sum(getattr(leaf, "size", 1) for leaf in leaves)),
+            total_steps=self._total_steps(source),
+            epochs=self.settings.epochs,
+            monitor=self.settings.monitor,
+            order=run.order,
+        )
+
+    def stepped(self, run: Run, loss: float) -> None:
+        """Record one step."""
+        steps = run.step - self._first_step
+        seconds = (time.monotonic() - self._began) / max(steps, 1)
+        self.tell(run, "step", batch=run.batch, loss=loss, seconds_per_step=round(seconds, 7))
+
+    def evaluated(self, run: Run) -> Run:
+        """Judge the model, unless nothing has happened since it was judged last."""
+        settings = self.settings
+        if not run.loss_count:
+            return run
+        fields: dict[str, Any] = {"loss": run.loss_sum / run.loss_count}
+        if settings.validation is not None:
+            fields["validation"] = evaluate(
+                run.model,
+                {"loss": settings.loss, **settings.metrics},
+                settings.validation,
+                state=run.state,
+                batch_size=settings.batch_size,
+                dtype=settings.dtype,
+            )
+        value = fields.get("validation", fields)[settings.monitor]
+        run = run.judged(value if settings.mode == "min" else -value)
+        self.history.append(self.tell(run, "evaluation", **fields, best=run.waited == 0))
+        return run
+
+    def saved(self, run: Run, *, now: bool = False) -> None:
+        """Write the checkpoints when it is time to."""
+        folder = self.settings.folder
+        waited = time.monotonic() - self._saved_at
+        if folder is None or (self._saved_step == run.step and not now):
+            return
+        if not now and waited < self.settings.save_every:
+            return
+        save(folder / LAST, run)
+        model, state = run.best_model
+        save(folder / BEST, {"model": model, "state": state})
+        self._saved_at, self._saved_step = time.monotonic(), run.step
+        self.tell(run, "checkpoint", file=LAST)
+
+    def reason(self, run: Run) -> str | None:
+        """Return why the run has to stop here, if it has to."""
+        settings = self.settings
+        reasons = {
+            "interrupted": self.interrupt.requested,
+            "callback": self._stop_wanted,
+            "steps": settings.steps is not None and run.step >= settings.steps,
+            "epochs": settings.epochs is not None and run.epoch >= settings.epochs,
+            "patience": settings.patience is not None and run.waited >= settings.patience,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), None)
+
+    def result(self, run: Run, reason: str) -> Result:
+        """Write the last checkpoint and record the end."""
+        self.saved(run, now=True)
+        self.tell(run, "stop", reason=reason)
+        model, state = run.best_model
+        return Result(
+            model=run.model,
+            state=run.state,
+            best_model=model,
+            best_state=state,
+            best=run.best if self.settings.mode == "min" else -run.best,
+            steps=run.step,
+            epochs=run.epoch,
+            reason=reason,
+            history=self.history,
+            folder=self.settings.folder,
+        )
+
+    def _total_steps(self, source: Any) -> int | None:
+        """Return the number of steps after which the run ends at the latest, if it is known."""
+        limits = [self.settings.steps] if self.settings.steps is not None else []
+        if self.settings.epochs is not None and hasattr(source, "__len__"):
+            limits.append(self.settings.epochs * len(source))
+        return min(limits, default=None)

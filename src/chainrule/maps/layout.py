@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..program.index import index_text, split_index
-from ..program.primitive import call
+from ..program.primitive import Traced, call
 from .base import LinearMap, Show
 
 Shape = tuple[int, ...]
@@ -214,6 +214,9 @@ class Gather(LinearMap):
         self.index = index
 
     def apply(self, v: Any) -> Any:
+        parts, spec = split_index(self.index)
+        if any(isinstance(part, Traced) for part in parts):  # and v perhaps not
+            return call("getitem", v, *parts, spec=spec)
         return v[self.index]
 
     def transpose(self) -> LinearMap:

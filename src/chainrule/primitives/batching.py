@@ -202,11 +202,17 @@ def setitem(
         return one_by_one(primitive, operands, batched, size, params)
     x = spread(x, batched[0], size)
     if batched[1]:
-        target = np.broadcast_to(np.zeros(()), shape_of(x))[_filled((EVERY, *spec), parts)]
+        places = _filled((EVERY, *spec), [_anywhere(p) for p in parts])
+        target = np.broadcast_to(np.zeros(()), shape_of(x))[places]
         # an assignment drops leading axes of length 1, which would now come after the batch
         v = np.reshape(v, (size, *shape_of(v)[1 + max(0, ndim_of(v) - target.ndim) :]))
         v = _with_axes(v, target.ndim - 1)
     return primitive(x, v, *parts, spec=(EVERY, *spec))
+
+
+def _anywhere(part: Any) -> Any:
+    """Return an index of the same shape, whose value is known."""
+    return np.zeros(shape_of(part), np.intp) if part.dtype.kind in "iu" else part
 
 
 def _filled(spec: tuple[Any, ...], parts: Any) -> tuple[Any, ...]:

@@ -76,9 +76,7 @@ def _setitem(x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> Any:
 
 
 def _kept(y: Any, x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> LinearMap:
-    kept = np.ones(x.shape, bool)
-    kept[join_index(parts, spec)] = False
-    return select(kept)
+    return select(SETITEM(np.ones(x.shape, bool), False, *parts, spec=spec))
 
 
 def _written(y: Any, x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> LinearMap:
@@ -87,15 +85,13 @@ def _written(y: Any, x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> Line
     Of elements that were assigned to the same place only the last one is seen in the result.
     """
     shape = x.shape
-    index = join_index(parts, spec)
     writing = _reading(shape, parts, spec).transpose()
-    target = np.broadcast_to(np.zeros(()), shape)[index].shape
-    if parts and any(p.dtype.kind in "iu" for p in parts):
-        order = np.arange(int(np.prod(target))).reshape(target)
-        last = np.zeros(shape, order.dtype)
-        last[index] = order
-        winners = last[index] == order
-        if not winners.all():
+    # which elements an index names may be unknown here, but how many it names is not
+    places = [np.zeros(shape_of(p), np.intp) if p.dtype.kind in "iu" else p for p in parts]
+    target = np.broadcast_to(np.zeros(()), shape)[join_index(places, spec)].shape
+    if any(p.dtype.kind in "iu" and shape_of(p) for p in parts):
+        winners = _winners(shape, target, parts, spec)
+        if isinstance(winners, Traced) or not winners.all():
             writing = compose(writing, select(winners))
     given = shape_of(v)
     while len(given) > len(target) and given[0] == 1:
@@ -105,6 +101,15 @@ def _written(y: Any, x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> Line
     if given != shape_of(v):
         writing = compose(writing, Slice(shape_of(v), (0,) * (len(shape_of(v)) - len(given))))
     return writing
+
+
+def _winners(
+    shape: tuple[int, ...], target: tuple[int, ...], parts: Any, spec: tuple[Any, ...]
+) -> Any:
+    """Return which of the assigned elements no later one has overwritten."""
+    order = np.arange(int(np.prod(target))).reshape(target)
+    last = SETITEM(np.zeros(shape, order.dtype), order, *parts, spec=spec)
+    return np.equal(GETITEM(last, *parts, spec=spec), order)
 
 
 SETITEM = Primitive(

@@ -299,11 +299,21 @@ class _Derivative:
         self.m: int = params["scanned"]
         self.scanned = xs[self.n : self.n + self.m]
         self.captured = xs[self.n + self.m :]
-        self.history = ys[len(ys) - self.n :]
+        self.history = self._states(ys, xs)
         inputs = (*self.body.inputs, *self.body.captured)
         self.smooth = [v.type.is_differentiable for v in inputs]
         self.places = [i for i, smooth in enumerate(self.smooth) if smooth]
         self.types = [v.type for v in inputs]
+
+    def _states(self, ys: list[Any], xs: list[Any]) -> list[Any]:
+        """Return the states before each step, from another run if they have not been kept."""
+        states, outputs = self.body.inputs[: self.n], self.body.outputs
+        first = len(outputs) - self.n
+        pairs = zip(outputs[first:], states, strict=False)
+        if first >= self.n and all(out is state for out, state in pairs):
+            return ys[first:]
+        body = self.body.with_outputs((*outputs[: self.n], *states))
+        return list(SCAN(*xs, **self.params | {"body": body})[self.n :])
 
     def function(self, values: Sequence[Any]) -> Callable[..., list[Any]]:
         """Return the body as a function of its differentiable inputs, the others fixed."""

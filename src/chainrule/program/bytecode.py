@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 from types import CodeType
 
-__all__ = ["opname_at", "stored_name"]
+__all__ = ["instruction_start", "opname_at", "stored_name"]
 
 _LOADS = {
     "LOAD_FAST",
@@ -19,13 +19,26 @@ _LOADS = {
 _DOUBLE_LOADS = {"LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW"}
 _STORES = {"STORE_FAST", "STORE_FAST_MAYBE_NULL", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF"}
 _NO_EFFECT = {"NOP", "CACHE", "EXTENDED_ARG", "RESUME", "NOT_TAKEN"}
+_CACHE = dis.opmap.get("CACHE", 0)
 _UNKNOWN = "?"  # something that lay below the result before the two were swapped
 
 
 def opname_at(code: CodeType, lasti: int) -> str:
     """Name of the instruction at an offset, as the compiler wrote it; '' if there is none."""
+    bytecode, start = code.co_code, instruction_start(code, lasti)
+    return dis.opname[bytecode[start]] if 0 <= start < len(bytecode) else ""
+
+
+def instruction_start(code: CodeType, lasti: int) -> int:
+    """Return the offset of the instruction that an offset lies in.
+
+    Once an operation has been done a few times Python may call a method of ours directly, and then
+    gives the end of the instruction's inline cache as the caller's place.
+    """
     bytecode = code.co_code
-    return dis.opname[bytecode[lasti]] if 0 <= lasti < len(bytecode) else ""
+    while 0 < lasti < len(bytecode) and bytecode[lasti] == _CACHE:
+        lasti -= 2
+    return lasti
 
 
 def stored_name(code: CodeType, lasti: int) -> str | None:

@@ -7,6 +7,7 @@ from .custom import custom_rule
 from .gradient import grad, stop_gradient, value_and_grad
 from .jacobian import hessian, hvp, jacobian
 from .linear import jvp, linearize, vjp
+from .reroll import reroll
 from .scanning import fori_loop, map, scan
 from .simplify import simplify
 from .vmap import vmap
@@ -25,6 +26,7 @@ __all__ = [
     "jvp",
     "linearize",
     "map",
+    "reroll",
     "scan",
     "simplify",
     "stop_gradient",

@@ -1,0 +1,54 @@
+"""Math functions as straight-line code without branches, which LLVM vectorises.
+
+Each emitter takes a builder and an operand of type ``double`` or ``float`` and returns the
+result. ``docs/math_kernels.md`` states how accurate each is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llvmlite import ir
+
+from . import exponential, logarithm, trigonometric
+from .expression import Number
+
+Emitter = Callable[[ir.IRBuilder, ir.Value], ir.Value]
+
+
+def _emitter(kernel: Callable[[Number], Number]) -> Emitter:
+    def emit(builder: ir.IRBuilder, operand: ir.Value) -> ir.Value:
+        return kernel(Number(builder, operand)).value
+
+    emit.__name__ = f"emit_{kernel.__name__}"
+    emit.__doc__ = kernel.__doc__
+    return emit
+
+
+_KERNELS: tuple[Callable[[Number], Number], ...] = (
+    exponential.exp,
+    exponential.exp2,
+    exponential.expm1,
+    exponential.tanh,
+    exponential.expit,
+    exponential.sinh,
+    exponential.cosh,
+    logarithm.log,
+    logarithm.log1p,
+    logarithm.log2,
+    logarithm.log10,
+    logarithm.log_expit,
+    logarithm.softplus,
+    logarithm.arctanh,
+    trigonometric.sin,
+    trigonometric.cos,
+    trigonometric.tan,
+)
+
+EMITTERS: dict[str, Emitter] = {kernel.__name__: _emitter(kernel) for kernel in _KERNELS}
+
+# where these kernels give NaN because the argument is too great: by name, then by format width
+REDUCIBLE: dict[str, dict[int, float]] = {
+    kernel.__name__: trigonometric.REDUCIBLE
+    for kernel in (trigonometric.sin, trigonometric.cos, trigonometric.tan)
+}

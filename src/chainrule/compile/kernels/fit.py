@@ -1,0 +1,192 @@
+"""Compute the coefficients of the kernels; ``python -m chainrule.compile.kernels.fit`` prints them.
+
+Each polynomial is the best approximation in the sense of Chebyshev, found by the exchange
+algorithm of Remez (Muller, *Elementary Functions*, chapter 3) in 50 digits, and then rounded.
+The output is ``coefficients.py``. Only this module needs mpmath.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath as mp
+
+DIGITS = 50
+POINTS_PER_EXTREMUM = 24
+
+Function = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A function to approximate on an interval, and the degrees for both formats."""
+
+    function: Function
+    low: Any
+    high: Any
+    degree64: int
+    degree32: int
+    weight: Function = lambda u: mp.mpf(1)
+
+
+def _near(function: Function, u: Any) -> Any:
+    """Evaluate a function with a removable singularity at 0."""
+    with mp.workdps(3 * DIGITS):
+        return +function(mp.mpf(u) if abs(u) > mp.mpf(10) ** -30 else mp.mpf(10) ** -30)
+
+
+def _extrema(error: Function, low: Any, high: Any, count: int) -> list[Any]:
+    """Return the point of greatest error in each stretch of one sign, the best ``count``."""
+    n = POINTS_PER_EXTREMUM * count
+    points = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / n) for i in range(n + 1)]
+    runs: list[list[tuple[Any, Any]]] = []
+    for point in points:
+        value = error(point)
+        if runs and (value > 0) == (runs[-1][-1][1] > 0):
+            runs[-1].append((point, value))
+        else:
+            runs.append([(point, value)])
+    peaks = [max(run, key=lambda pair: abs(pair[1])) for run in runs]
+    while len(peaks) > count:
+        peaks.pop(0 if abs(peaks[0][1]) < abs(peaks[-1][1]) else -1)
+    return [point for point, _ in peaks]
+
+
+def remez(fit: Fit, degree: int, rounds: int = 12) -> tuple[list[Any], Any]:
+    """Return the best polynomial's coefficients, the constant first, and its greatest error."""
+    low, high = mp.mpf(fit.low), mp.mpf(fit.high)
+    size = degree + 2
+    points = [
+        (low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (size - 1)) for i in range(size)
+    ]
+    known: dict[Any, tuple[Any, Any]] = {}
+
+    def target(u: Any) -> tuple[Any, Any]:
+        if u not in known:
+            known[u] = _near(fit.function, u), _near(fit.weight, u)
+        return known[u]
+
+    for _ in range(rounds):
+        system, right = mp.matrix(size, size), mp.matrix(size, 1)
+        for row, u in enumerate(points):
+            value, weight = target(u)
+            for power in range(degree + 1):
+                system[row, power] = u**power
+            system[row, degree + 1] = (-1) ** row / weight
+            right[row] = value
+        solution = mp.lu_solve(system, right)
+        coefficients, level = list(solution)[:-1], abs(solution[size - 1])
+
+        def error(u: Any, coefficients: list[Any] = coefficients) -> Any:
+            value, weight = target(u)
+            return weight * (value - mp.polyval(coefficients[::-1], u))
+
+        points = _extrema(error, low, high, size)
+        worst = max(abs(error(u)) for u in points)
+        if len(points) < size:
+            raise ArithmeticError(f"only {len(points)} of {size} extrema: degree {degree}")
+        if worst < level * mp.mpf("1.001"):
+            break
+    return coefficients, worst
+
+
+def rounded(value: Any, width: int) -> float:
+    """Return the nearest number of the format."""
+    with mp.workprec(53 if width == 64 else 24):
+        return float(+mp.mpf(value))
+
+
+def split(value: Any, width: int, parts: int) -> tuple[float, ...]:
+    """Return numbers of the format whose sum is ``value``, each the best for what is left."""
+    result = []
+    for _ in range(parts):
+        result.append(rounded(value, width))
+        value = value - mp.mpf(result[-1])
+    return tuple(result)
+
+
+def _atanh_tail(z: Any) -> Any:
+    s = mp.sqrt(z)
+    return (2 * mp.atanh(s) - 2 * s) / s**3
+
+
+HALF_LN2 = mp.mpf("0.34658")
+LARGEST_S = mp.mpf("0.17158")  # (sqrt(2) - 1) / (sqrt(2) + 1)
+QUARTER_PI = mp.mpf("0.7855")
+TAN_EIGHTH_PI = mp.mpf("0.41422")
+
+FITS: dict[str, Fit] = {
+    # (e^r - 1 - r) / r²
+    "EXP": Fit(lambda r: (mp.expm1(r) - r) / r**2, -HALF_LN2, HALF_LN2, 9, 4),
+    # (tanh(x) - x) / x³ in z = x²
+    "TANH": Fit(lambda z: (mp.tanh(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, "0.3165", 10, 4),
+    # (2 artanh(s) - 2 s) / s³ in z = s²
+    "LOG": Fit(_atanh_tail, 0, LARGEST_S**2, 6, 2),
+    # the same without its leading 2/3, divided by z, for pow
+    "LOG_TAIL": Fit(lambda z: (_atanh_tail(z) - mp.mpf(2) / 3) / z, 0, LARGEST_S**2, 6, 2),
+    # (sin(r) - r) / r³ in z = r²
+    "SIN": Fit(
+        lambda z: (mp.sin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, QUARTER_PI**2, 5, 2
+    ),
+    # (cos(r) - 1 + r²/2) / r⁴ in z = r²
+    "COS": Fit(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, 0, QUARTER_PI**2, 5, 2),
+    # (arctan(t) - t) / t³ in z = t²
+    "ARCTAN": Fit(
+        lambda z: (mp.atan(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3,
+        0,
+        TAN_EIGHTH_PI**2,
+        10,
+        4,
+    ),
+    # (arcsin(t) - t) / t³ in z = t², to t = 1/2
+    "ARCSIN": Fit(
+        lambda z: (mp.asin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, "0.2501", 11, 4
+    ),
+}
+
+CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {
+    "LN2": (lambda: mp.log(2), 3),
+    "LOG2_E": (lambda: 1 / mp.log(2), 2),
+    "LOG10_E": (lambda: 1 / mp.log(10), 2),
+    "LOG10_2": (lambda: mp.log(2) / mp.log(10), 2),
+    "HALF_PI": (lambda: mp.pi / 2, 4),
+    "TWO_OVER_PI": (lambda: 2 / mp.pi, 1),
+}
+
+
+def _lines(name: str, values: tuple[tuple[float, ...], tuple[float, ...]]) -> list[str]:
+    lines = [f"{name}: Table = {{"]
+    for width, numbers in zip((64, 32), values, strict=True):
+        lines += [f"    {width}: ("]
+        lines += [f"        {number!r}," for number in numbers]
+        lines += ["    ),"]
+    return [*lines, "}", ""]
+
+
+def main() -> None:
+    """Print ``coefficients.py``."""
+    mp.mp.dps = DIGITS
+    lines = [
+        '"""Coefficients of the kernels, by format width. Written by ``fit.py``; do not edit."""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "Table = dict[int, tuple[float, ...]]",
+        "",
+    ]
+    for name, (value, parts) in CONSTANTS.items():
+        lines += _lines(name, (split(value(), 64, parts), split(value(), 32, parts)))
+    for name, fit in FITS.items():
+        columns = []
+        for width, degree in ((64, fit.degree64), (32, fit.degree32)):
+            coefficients, worst = remez(fit, degree)
+            columns.append(tuple(rounded(c, width) for c in coefficients))
+            lines.append(f"# {width} bits: greatest error {mp.nstr(worst, 2)}, degree {degree}")
+        lines += _lines(name, (columns[0], columns[1]))
+    print("\n".join(lines[:-1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What each kernel computes: in mpmath, in NumPy, and where it is hard."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+import scipy.special
+
+
+@dataclass(frozen=True)
+class Case:
+    exact: Callable[[Any], Any]
+    plain: Callable[[Any], Any]
+    ranges: tuple[tuple[float, float], ...]
+    # dense neighbourhoods: where branches meet, where results cancel, the ends of the domain
+    hard: tuple[float, ...] = (0.0,)
+    bound: float = 2.0
+
+
+def expit(x):
+    return 1 / (1 + mp.exp(-x))
+
+
+def softplus(x):
+    return mp.log1p(mp.exp(x))
+
+
+LN2 = float(np.log(2.0))
+OVERFLOW = (709.782712893384, 88.722839)
+UNDERFLOW = (-708.396, -745.13, -87.33655, -103.972)
+WIDE = ((-1.0, 1.0), (-20.0, 20.0), (-720.0, 720.0))
+HALVES = tuple(LN2 * (i + 0.5) for i in range(-3, 3))
+QUARTERS = tuple(np.pi / 4 * i for i in (*range(-8, 9), 355, 710, 100_001))
+# the number of the format nearest to a multiple of π/2, below the limits of the reduction
+NEAREST_TO_QUARTER = (6381956970095103.0 * 2.0**-13, 16367173.0 * 2.0**-5)
+
+CASES = {
+    "exp": Case(mp.exp, np.exp, WIDE, (0.0, *HALVES, *OVERFLOW, *UNDERFLOW)),
+    "exp2": Case(
+        lambda x: mp.mpf(2) ** x,
+        np.exp2,
+        WIDE,
+        (0.0, 0.5, 1.5, -0.5, 1024.0, 128.0, -1022.0, -1074.0, -126.0, -149.0),
+    ),
+    "expm1": Case(mp.expm1, np.expm1, WIDE, (0.0, *HALVES, *OVERFLOW, -37.4, -17.3)),
+    "tanh": Case(mp.tanh, np.tanh, WIDE, (0.0, 0.5625, -0.5625, 0.1733, 9.01, 19.06)),
+    "expit": Case(expit, scipy.special.expit, WIDE, (0.0, *HALVES, *UNDERFLOW)),
+    "sinh": Case(mp.sinh, np.sinh, WIDE, (0.0, *HALVES, 710.47586, -710.47586, 89.41598)),
+    "cosh": Case(mp.cosh, np.cosh, WIDE, (0.0, *HALVES, 710.47586, -710.47586, 89.41598)),
+    "log": Case(mp.log, np.log, ((0.0, 4.0), (0.0, 1e6)), (1.0, 0.7071067811865476, 1.4142135)),
+    "log1p": Case(
+        mp.log1p,
+        np.log1p,
+        ((-1.0, 1.0), (-1.0, 30.0), (0.0, 1e6)),
+        (0.0, -1.0, -0.2928932188134524, 0.4142135, 1.828427),
+    ),
+    "log2": Case(
+        lambda x: mp.log(x) / mp.ln2, np.log2, ((0.0, 4.0), (0.0, 1e6)), (1.0, 0.70710678, 8.0)
+    ),
+    "log10": Case(mp.log10, np.log10, ((0.0, 4.0), (0.0, 1e6)), (1.0, 0.70710678, 1000.0)),
+    "log_expit": Case(
+        lambda x: -softplus(-x), scipy.special.log_expit, WIDE, (0.0, *UNDERFLOW, 708.4, 87.3)
+    ),
+    "softplus": Case(softplus, lambda x: np.logaddexp(x.dtype.type(0), x), WIDE, (0.0, *UNDERFLOW)),
+    "arctanh": Case(mp.atanh, np.arctanh, ((-1.0, 1.0), (-0.1, 0.1)), (0.0, 1.0, -1.0, 0.5)),
+    "sin": Case(mp.sin, np.sin, (*WIDE, (-1e6, 1e6)), (*QUARTERS, *NEAREST_TO_QUARTER)),
+    "cos": Case(mp.cos, np.cos, (*WIDE, (-1e6, 1e6)), (*QUARTERS, *NEAREST_TO_QUARTER)),
+    "tan": Case(mp.tan, np.tan, (*WIDE, (-1e6, 1e6)), (*QUARTERS, *NEAREST_TO_QUARTER)),
+}

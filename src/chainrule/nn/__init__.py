@@ -39,6 +39,15 @@ from .activations import (
     tanh,
 )
 from .containers import Function, Residual, Sequential, apply_layer, init_state
+from .conv_layers import (
+    Conv1d,
+    Conv1dTransposed,
+    Conv2d,
+    Conv2dTransposed,
+    Conv3d,
+    Conv3dTransposed,
+)
+from .convolution import convolve, convolve_transposed
 from .linear import Embedding, Linear
 from .losses import (
     absolute_error,
@@ -55,24 +64,52 @@ from .losses import (
     squared_error,
     triplet,
 )
+from .pooling import (
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    flatten,
+    global_avg_pool,
+    global_max_pool,
+)
 from .printing import Printed, parameter_count, summary
 
 __all__ = [
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "Conv1d",
+    "Conv1dTransposed",
+    "Conv2d",
+    "Conv2dTransposed",
+    "Conv3d",
+    "Conv3dTransposed",
     "Embedding",
     "Function",
     "Linear",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
     "Printed",
     "Residual",
     "Sequential",
     "absolute_error",
     "apply_layer",
     "binary_cross_entropy",
+    "convolve",
+    "convolve_transposed",
     "cosine_embedding",
     "cosine_similarity",
     "cross_entropy",
     "elu",
+    "flatten",
     "gelu",
     "gelu_tanh",
+    "global_avg_pool",
+    "global_max_pool",
     "glu",
     "hard_sigmoid",
     "hinge",

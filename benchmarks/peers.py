@@ -20,6 +20,15 @@ def chainrule(workload: ModuleType) -> Run:
     return lambda: both(*args)
 
 
+def chainrule_jit(workload: ModuleType) -> Run:
+    """Compile value and gradients to one native function."""
+    from chainrule import jit, value_and_grad
+
+    args = workload.inputs()
+    both = jit(value_and_grad(workload.build(np), tuple(range(len(args)))))
+    return lambda: both(*args)
+
+
 def autograd(workload: ModuleType) -> Run:
     """Use HIPS autograd with its own NumPy namespace."""
     import autograd.numpy as anp
@@ -48,4 +57,10 @@ def numpy(workload: ModuleType) -> Run:
     return lambda: (function(*args), None)
 
 
-PEERS = {"chainrule": chainrule, "autograd": autograd, "jax": jax, "numpy": numpy}
+PEERS = {
+    "chainrule": chainrule,
+    "chainrule jit": chainrule_jit,
+    "autograd": autograd,
+    "jax": jax,
+    "numpy": numpy,
+}

@@ -92,7 +92,8 @@ class Worker:
 
 def available(peers: list[str]) -> list[str]:
     """Return the peers that are installed."""
-    return [p for p in peers if importlib.util.find_spec(p) is not None]
+    needs = {"chainrule jit": "llvmlite"}
+    return [p for p in peers if importlib.util.find_spec(needs.get(p, p)) is not None]
 
 
 def run(workload: str, peers: list[str], rounds: int) -> list[Result]:

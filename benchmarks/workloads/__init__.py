@@ -14,7 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-NAMES = ("worked_example", "rnn_loop")
+NAMES = ("worked_example", "rosenbrock", "elementwise", "rnn_loop")
 
 
 def load(name: str) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .compile import jit
 from .transform import (
     check_gradients,
     checkpoint,
@@ -42,6 +43,7 @@ __all__ = [
     "hessian",
     "hvp",
     "jacobian",
+    "jit",
     "jvp",
     "linearize",
     "map",

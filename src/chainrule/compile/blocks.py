@@ -1,0 +1,289 @@
+"""Operations that write their result in steps: joins, assignments, scatters, running sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..program.equation import Equation, Var
+from ..program.index import Hole
+from .scalar import I64, constant, convert
+from .schedule import UnsupportedError, size_of
+
+if TYPE_CHECKING:
+    from .codegen import Nest
+
+Index = tuple[Any, ...]
+Place = Callable[[Index], Index]
+
+
+def full_spec(spec: Any, ndim: int, parts: Sequence[Any] = ()) -> list[Any]:
+    """Return an index with a part for every axis."""
+    spec = spec if isinstance(spec, tuple) else (spec,)
+    used = sum(p is not None and p is not Ellipsis for p in spec)
+    rest = [slice(None)] * (ndim - used)
+    full: list[Any] = []
+    for part in spec:
+        full.extend(rest if part is Ellipsis else [part])
+    return full if any(p is Ellipsis for p in spec) else full + rest
+
+
+def source_index(
+    nest: Nest, equation: Equation, spec: Any, shape: Sequence[int], parts: Any, index: Index
+) -> Index:
+    """Return which element of an array of ``shape`` an element of ``array[spec]`` is.
+
+    NumPy puts the axes of index arrays where they stand, or first if something stands between
+    them; an integer beside arrays counts as one of them.
+    """
+    full = full_spec(spec, len(shape))
+    advanced = [k for k, p in enumerate(full) if type(p) is Hole]
+    if not advanced:
+        return _basic_index(nest, full, shape, index)
+    if any(type(p) is int for p in full if type(p) is not Hole):
+        raise UnsupportedError(
+            equation, "an index that mixes arrays and integers is not compiled yet"
+        )
+    block = np.broadcast_shapes(*(nest.buffers.shape_of(parts[full[k]]) for k in advanced))
+    adjacent = advanced[-1] - advanced[0] + 1 == len(advanced)
+    before = advanced[0] if adjacent else 0
+    inner = index[before : before + len(block)]
+    others = iter(
+        _basic_index(
+            nest,
+            [p for p in full if type(p) is not Hole],
+            [n for n, p in zip(shape, _no_none(full), strict=True) if type(p) is not Hole],
+            index[:before] + index[before + len(block) :],
+        )
+    )
+    place: list[Any] = []
+    for n, part in zip(shape, _no_none(full), strict=True):
+        if type(part) is Hole:
+            place.append(_taken(nest, equation, parts[part], inner, n))
+        else:
+            place.append(next(others))
+    return tuple(place)
+
+
+def _no_none(full: list[Any]) -> list[Any]:
+    return [p for p in full if p is not None]
+
+
+def _taken(nest: Nest, equation: Equation, part: Any, inner: Index, n: int) -> Any:
+    """Return the element of an index array, from the end if it's negative, checked."""
+    dtype = nest.buffers.dtype_of(part)
+    if dtype.kind not in "iu":
+        raise UnsupportedError(equation, "an index with a mask is not compiled yet")
+    shape = nest.buffers.shape_of(part)
+    last = inner[len(inner) - len(shape) :]
+    own = tuple(I64(0) if m == 1 else i for m, i in zip(shape, last, strict=True))
+    i = convert(nest.b, nest.value(part, own), dtype, np.dtype(np.int64))
+    b = nest.b
+    i = b.select(b.icmp_signed("<", i, I64(0)), b.add(i, I64(n)), i)
+    if type(part) is Var or ((np.asarray(part) >= n) | (np.asarray(part) < -n)).any():
+        return nest.checked(equation, i, n)
+    return i
+
+
+def _basic_index(nest: Nest, full: list[Any], shape: Sequence[int], index: Index) -> Index:
+    given = iter(index)
+    sizes = iter(shape)
+    place: list[Any] = []
+    for part in full:
+        if part is None:
+            next(given)
+            continue
+        n = next(sizes)
+        if isinstance(part, int):
+            place.append(I64(part % n if n else 0))
+            continue
+        start, _, step = part.indices(n)
+        i = next(given)
+        i = i if step == 1 else nest.b.mul(i, I64(step), flags=["nsw"])
+        place.append(i if start == 0 else nest.b.add(i, I64(start), flags=["nsw"]))
+    return tuple(place)
+
+
+# -- loops over an array -----------------------------------------------------------------------
+
+
+def over(nest: Nest, shape: Sequence[int], body: Callable[[Index], None]) -> None:
+    """Write nested loops over a shape around what ``body`` writes."""
+
+    def level(depth: int, index: Index) -> None:
+        if depth == len(shape):
+            nest.memo.clear()
+            body(index)
+        elif shape[depth] == 1:
+            level(depth + 1, (*index, I64(0)))
+        else:
+            with nest.loop(I64(shape[depth])) as i:
+                level(depth + 1, (*index, i))
+
+    level(0, ())
+
+
+def _copy(nest: Nest, root: Equation, o: Any, shape: Sequence[int], target: Place) -> None:
+    """Write an operand, broadcast to ``shape``, to places of the result."""
+    dtype = root.out.type.dtype
+    given = nest.buffers.shape_of(o)
+    if len(given) > len(shape):  # an assignment drops leading axes of length 1
+        raise UnsupportedError(root, "an assignment of more axes than its place has")
+
+    def body(index: Index) -> None:
+        last = index[len(index) - len(given) :]
+        own = tuple(I64(0) if n == 1 else i for n, i in zip(given, last, strict=True))
+        x = convert(nest.b, nest.value(o, own), nest.buffers.dtype_of(o), dtype)
+        nest.store(root.out, dtype, nest.linear(root.out.type.shape, target(index)), x)
+
+    over(nest, shape, body)
+
+
+def _zeros(nest: Nest, root: Equation) -> None:
+    dtype = root.out.type.dtype
+    with nest.loop(I64(root.out.type.size)) as i:
+        nest.store(root.out, dtype, i, constant(0, dtype))
+
+
+def _shifted(nest: Nest, index: Index, axis: int, start: int) -> Index:
+    moved = nest.b.add(index[axis], I64(start), flags=["nsw"]) if start else index[axis]
+    return (*index[:axis], moved, *index[axis + 1 :])
+
+
+def _concatenate(nest: Nest, root: Equation) -> None:
+    axis, start = root.params["axis"], 0
+    for o in root.operands:
+        shape = nest.buffers.shape_of(o)
+        _copy(nest, root, o, shape, lambda i, start=start: _shifted(nest, i, axis, start))  # type: ignore[misc]
+        start += shape[axis]
+
+
+def _stack(nest: Nest, root: Equation) -> None:
+    axis = root.params["axis"]
+    for k, o in enumerate(root.operands):
+        shape = nest.buffers.shape_of(o)
+        _copy(nest, root, o, shape, lambda i, k=k: (*i[:axis], I64(k), *i[axis:]))  # type: ignore[misc]
+
+
+def _embed(nest: Nest, root: Equation) -> None:
+    _zeros(nest, root)
+    shape, spec = root.out.type.shape, root.params["index"]
+    (v,) = root.operands
+    given = nest.buffers.shape_of(v)
+    _copy(nest, root, v, given, lambda i: source_index(nest, root, spec, shape, (), i))
+
+
+def _target_shape(root: Equation, spec: Any, parts: Any, nest: Nest) -> tuple[int, ...]:
+    arrays = [np.zeros(nest.buffers.shape_of(p), np.intp) for p in parts]
+    filled = tuple(arrays[p] if type(p) is Hole else p for p in spec)
+    return np.broadcast_to(np.zeros(()), root.out.type.shape)[filled].shape
+
+
+def _setitem(nest: Nest, root: Equation) -> None:
+    x, v, *parts = root.operands
+    shape, spec = root.out.type.shape, root.params["spec"]
+    _copy(nest, root, x, shape, lambda index: index)
+    target = _target_shape(root, spec, parts, nest)
+    _copy(nest, root, v, target, lambda i: source_index(nest, root, spec, shape, parts, i))
+
+
+def _scatter_add(nest: Nest, root: Equation) -> None:
+    v, *parts = root.operands
+    shape, spec = root.out.type.shape, root.params["spec"]
+    dtype = root.out.type.dtype
+    _zeros(nest, root)
+
+    def body(index: Index) -> None:
+        x = convert(nest.b, nest.value(v, index), nest.buffers.dtype_of(v), dtype)
+        place = nest.linear(shape, source_index(nest, root, spec, shape, parts, index))
+        so_far = nest.load(root.out, dtype, place)
+        nest.store(root.out, dtype, place, nest.added(dtype, so_far, x))
+
+    over(nest, nest.buffers.shape_of(v), body)
+
+
+def _overlap_add(nest: Nest, root: Equation) -> None:
+    (v,) = root.operands
+    dtype, shape = root.out.type.dtype, root.out.type.shape
+    axes = root.params["axis"]
+    _zeros(nest, root)
+
+    def body(index: Index) -> None:
+        place = list(index[: len(shape)])
+        for k, axis in enumerate(axes):
+            place[axis] = nest.b.add(place[axis], index[len(shape) + k], flags=["nsw"])
+        at = nest.linear(shape, tuple(place))
+        x = nest.value(v, index)
+        nest.store(root.out, dtype, at, nest.added(dtype, nest.load(root.out, dtype, at), x))
+
+    # the windows outermost, so that the innermost loop runs along memory
+    given = nest.buffers.shape_of(v)
+    window = given[len(shape) :]
+    over(nest, (*window, *given[: len(shape)]), lambda i: body(i[len(window) :] + i[: len(window)]))
+
+
+def _cumsum(nest: Nest, root: Equation) -> None:
+    (x,) = root.operands
+    axis, backwards = root.params["axis"], root.params.get("reverse", False)
+    dtype, shape = root.out.type.dtype, root.out.type.shape
+    n = shape[axis]
+    if size_of(shape) == 0:
+        return
+
+    def body(index: Index) -> None:
+        step = index[axis]
+        here = nest.b.sub(I64(n - 1), step) if backwards else step
+        at = (*index[:axis], here, *index[axis + 1 :])
+        v = convert(nest.b, nest.value(x, at), nest.buffers.dtype_of(x), dtype)
+        before = nest.b.add(here, I64(1)) if backwards else nest.b.sub(here, I64(1))
+        first = nest.b.icmp_signed("==", step, I64(0))
+        previous = nest.b.select(first, here, before)
+        place = nest.linear(shape, (*index[:axis], previous, *index[axis + 1 :]))
+        so_far = nest.b.select(first, constant(0, dtype), nest.load(root.out, dtype, place))
+        total = nest.added(dtype, so_far, v)
+        nest.store(root.out, dtype, nest.linear(shape, at), total)
+
+    over(nest, shape, body)
+
+
+def _einsum(nest: Nest, root: Equation) -> None:
+    """Write a contraction as plain loops, for small ones."""
+    left, out = root.params["subscripts"].split("->")
+    labels = left.split(",")
+    sizes: dict[str, int] = {}
+    for label, o in zip(labels, root.operands, strict=True):
+        for letter, n in zip(label, nest.buffers.shape_of(o), strict=True):
+            sizes[letter] = max(n, sizes.get(letter, 1))
+    if size_of(sizes.values()) > 1 << 20:
+        raise UnsupportedError(root, "a large einsum is left to NumPy, which calls BLAS")
+    summed = [c for c in dict.fromkeys(left.replace(",", "")) if c not in out]
+    dtype = root.out.type.dtype
+    _zeros(nest, root)
+
+    def body(index: Index) -> None:
+        at = dict(zip([*out, *summed], index, strict=True))
+        product = None
+        for label, o in zip(labels, root.operands, strict=True):
+            shape = nest.buffers.shape_of(o)
+            own = tuple(I64(0) if n == 1 else at[c] for c, n in zip(label, shape, strict=True))
+            x = convert(nest.b, nest.value(o, own), nest.buffers.dtype_of(o), dtype)
+            product = x if product is None else nest.multiplied(dtype, product, x)
+        place = nest.linear(root.out.type.shape, index[: len(out)])
+        so_far = nest.load(root.out, dtype, place)
+        nest.store(root.out, dtype, place, nest.added(dtype, so_far, product))
+
+    over(nest, [sizes[c] for c in (*out, *summed)], body)
+
+
+BLOCKS: dict[str, Callable[[Nest, Equation], None]] = {
+    "concatenate": _concatenate,
+    "stack": _stack,
+    "embed": _embed,
+    "setitem": _setitem,
+    "scatter_add": _scatter_add,
+    "overlap_add": _overlap_add,
+    "cumsum": _cumsum,
+    "einsum": _einsum,
+}

@@ -1,0 +1,480 @@
+"""From a schedule to LLVM functions: one per loop nest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from ..program.equation import Equation, Var
+from .blocks import BLOCKS, source_index
+from .products import write_matmul
+from .scalar import I64, constant, convert, emit, intrinsic, memory_type, register_type
+from .schedule import REDUCTIONS, Group, Schedule, UnsupportedError, reduced_axes, size_of
+
+POINTER = ir.PointerType()
+BLOCK = 4096  # elements that one running sum takes before it is added to the total
+Index = tuple[Any, ...]
+
+
+def zero_index(n: int) -> Index:
+    """Return the index of an array's only element."""
+    return tuple(I64(0) for _ in range(n))
+
+
+class Nest:
+    """Writes the function of one group: its loops, and what they load, compute and store."""
+
+    def __init__(
+        self, module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers
+    ) -> None:
+        self.group = group
+        self.plan = plan
+        self.buffers = buffers
+        self.slots = buffers.of_group(group, plan)
+        kind = ir.FunctionType(ir.VoidType(), [POINTER] * len(self.slots))
+        self.function = ir.Function(module, kind, name)
+        self.function.linkage = "internal"
+        for argument in self.function.args:
+            argument.add_attribute("noalias")
+        self.pointer = dict(zip(self.slots, self.function.args, strict=True))
+        self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.memo: dict[Any, Any] = {}
+
+    # -- memory ----------------------------------------------------------------------------------
+
+    def address(self, slot: Any, dtype: np.dtype[Any], linear: Any) -> Any:
+        return self.b.gep(
+            self.pointer[slot], [linear], inbounds=True, source_etype=memory_type(dtype)
+        )
+
+    def load(self, slot: Any, dtype: np.dtype[Any], linear: Any) -> Any:
+        x = self.b.load(self.address(slot, dtype, linear), typ=memory_type(dtype))
+        return self.b.trunc(x, ir.IntType(1)) if dtype.kind == "b" else x
+
+    def store(self, slot: Any, dtype: np.dtype[Any], linear: Any, value: Any) -> None:
+        if dtype.kind == "b":
+            value = self.b.zext(value, ir.IntType(8))
+        self.b.store(value, self.address(slot, dtype, linear))
+
+    def linear(self, shape: Sequence[int], index: Index) -> Any:
+        """Return the place of an element of a contiguous array."""
+        place: Any = I64(0)
+        stride = 1
+        for n, i in zip(reversed(shape), reversed(index), strict=True):
+            if n != 1:
+                term = i if stride == 1 else self.b.mul(i, I64(stride), flags=["nsw"])
+                place = term if _is_zero(place) else self.b.add(place, term, flags=["nsw"])
+            stride *= n
+        return place
+
+    # -- values ----------------------------------------------------------------------------------
+
+    def value(self, o: Any, index: Index) -> Any:
+        """Return one element of an operand; ``index`` has one entry per axis, or one if flat."""
+        if type(o) is not Var:
+            return self._constant(o, index)
+        key = (o, tuple(map(_identity, index)))
+        if key not in self.memo:
+            self.memo[key] = self._variable(o, index)
+        return self.memo[key]
+
+    def _constant(self, o: Any, index: Index) -> Any:
+        single = self.buffers.uniform(o)
+        dtype = self.buffers.dtype_of(o)
+        if single is not None:
+            return constant(single, dtype)
+        place = index[0] if self.group.flat else self.linear(o.shape, index)
+        return self.load(self.buffers.slot(o), dtype, place)
+
+    def _variable(self, var: Var, index: Index) -> Any:
+        if var in self.plan.stored:
+            if self.group.flat:
+                place = index[0] if var.type.size != 1 else I64(0)
+            else:
+                place = self.linear(var.type.shape, index)
+            return self.load(var, var.type.dtype, place)
+        return self.inline(self.plan.producer[var], index)
+
+    def inline(self, equation: Equation, index: Index) -> Any:
+        """Return one element of an equation's result, computed here."""
+        name = equation.primitive.name
+        operands = equation.operands
+        if name in ("alias", "stop_gradient"):
+            return self.value(operands[0], index)
+        if name in ("cast", "cast_to_integer", "real"):
+            x = self.value(operands[0], index)
+            source = self.buffers.dtype_of(operands[0])
+            return convert(self.b, x, source, equation.out.type.dtype)
+        if name in ("broadcast_to", "reshape", "transpose", "getitem", "windows"):
+            return self.value(operands[0], self._moved(equation, index))
+        if not equation.primitive.elementwise:
+            raise UnsupportedError(equation, f"`{name}` is not compiled yet")
+        args = [self.value(o, self._broadcast(o, index)) for o in operands]
+        return emit(self.b, equation, args, [self.buffers.dtype_of(o) for o in operands])
+
+    def _broadcast(self, o: Any, index: Index) -> Index:
+        shape = self.buffers.shape_of(o)
+        if self.group.flat:
+            return index if size_of(shape) != 1 else (I64(0),)
+        last = index[len(index) - len(shape) :]
+        return tuple(I64(0) if n == 1 else i for n, i in zip(shape, last, strict=True))
+
+    def _moved(self, equation: Equation, index: Index) -> Index:
+        """Return where a change of layout takes an element from."""
+        x = equation.operands[0]
+        shape = self.buffers.shape_of(x)
+        if self.group.flat:
+            return index if size_of(shape) != 1 else (I64(0),)
+        name = equation.primitive.name
+        if name == "broadcast_to":
+            return self._broadcast(x, index)
+        if name == "transpose":
+            source: list[Any] = [None] * len(shape)
+            for i, axis in zip(index, equation.params["axes"], strict=True):
+                source[axis] = i
+            return tuple(source)
+        if name == "reshape":
+            return self._reshaped(equation, shape, index)
+        if name == "windows":
+            return self._windowed(equation, len(shape), index)
+        spec, parts = equation.params["spec"], equation.operands[1:]
+        return source_index(self, equation, spec, shape, parts, index)
+
+    def _reshaped(self, equation: Equation, shape: Sequence[int], index: Index) -> Index:
+        out = equation.out.type.shape
+        if [n for n in shape if n != 1] == [n for n in out if n != 1]:
+            kept = iter(i for i, n in zip(index, out, strict=True) if n != 1)
+            return tuple(I64(0) if n == 1 else next(kept) for n in shape)
+        # the source is contiguous in memory: address it as one axis
+        place = self.linear(out, index)
+        rest = tuple(I64(0) for _ in shape[:-1])
+        return (*rest, place)
+
+    def _windowed(self, equation: Equation, ndim: int, index: Index) -> Index:
+        source = list(index[:ndim])
+        for k, axis in enumerate(equation.params["axis"]):
+            source[axis] = self.b.add(source[axis], index[ndim + k], flags=["nsw"])
+        return tuple(source)
+
+    def checked(self, equation: Equation, i: Any, n: int) -> Any:
+        """Return an index, or 0 with a note of the error if it is out of bounds."""
+        b = self.b
+        ok = b.icmp_unsigned("<", i, I64(n))
+        noted = I64(self.buffers.error.__array_interface__["data"][0]).inttoptr(POINTER)
+        number = self.buffers.note(equation)
+        with b.if_then(b.not_(ok), likely=False):
+            for k, word in enumerate((I64(number), i, I64(n))):
+                b.store(word, b.gep(noted, [I64(k)], source_etype=I64))
+        return b.select(ok, i, I64(0))
+
+    def added(self, dtype: np.dtype[Any], x: Any, y: Any) -> Any:
+        """Return x + y."""
+        return self.b.fadd(x, y) if dtype.kind == "f" else self.b.add(x, y)
+
+    def multiplied(self, dtype: np.dtype[Any], x: Any, y: Any) -> Any:
+        """Return x y."""
+        return self.b.fmul(x, y) if dtype.kind == "f" else self.b.mul(x, y)
+
+    # -- loops -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def loop(self, stop: Any, start: Any = None, step: int = 1) -> Iterator[Any]:
+        """Write a loop; the body is what is written inside of the context."""
+        b = self.b
+        before = b.block
+        head = b.append_basic_block("loop")
+        after = b.append_basic_block("done")
+        begin = I64(0) if start is None else start
+        b.cbranch(b.icmp_signed("<", begin, stop), head, after)
+        b.position_at_end(head)
+        i = b.phi(I64, "i")
+        i.add_incoming(begin, before)
+        yield i
+        following = b.add(i, I64(step), flags=["nsw"])
+        i.add_incoming(following, b.block)
+        b.cbranch(b.icmp_signed("<", following, stop), head, after)
+        b.position_at_end(after)
+
+    def write(self) -> ir.Function:
+        """Write the whole function."""
+        name = self.group.roots[0].primitive.name
+        if name == "matmul":
+            write_matmul(self, self.group.roots[0])
+        elif name in BLOCKS:
+            BLOCKS[name](self, self.group.roots[0])
+        elif self.group.flat:
+            self._write_flat()
+        else:
+            self._write_nested()
+        self.b.ret_void()
+        return self.function
+
+    def _write_flat(self) -> None:
+        (size,) = self.group.domain
+        sums = [Accumulator(self, r) for r in self.group.roots if r.primitive.name in REDUCTIONS]
+        plain = [r for r in self.group.roots if r.primitive.name not in REDUCTIONS]
+
+        def body(i: Any) -> None:
+            self.memo.clear()
+            for root in plain:
+                self.store(root.out, root.out.type.dtype, i, self.inline(root, (i,)))
+            for total in sums:
+                total.add(self.value(total.operand, (i,)))
+
+        if sums and size > BLOCK:
+            with self.loop(I64(size), step=BLOCK) as start:
+                for total in sums:
+                    total.begin()
+                end = self.b.add(start, I64(BLOCK))
+                stop = self.b.select(self.b.icmp_signed("<", end, I64(size)), end, I64(size))
+                with self.loop(stop, start) as i:
+                    body(i)
+                for total in sums:
+                    total.carry()
+        elif size == 1:
+            for total in sums:
+                total.begin()
+            body(I64(0))
+            for total in sums:
+                total.carry()
+        else:
+            for total in sums:
+                total.begin()
+            with self.loop(I64(size)) as i:
+                body(i)
+            for total in sums:
+                total.carry()
+        for total in sums:
+            total.finish(I64(0))
+
+    def _write_nested(self) -> None:
+        domain = self.group.domain
+        sums = [Accumulator(self, r) for r in self.group.roots if r.primitive.name in REDUCTIONS]
+        plain = [r for r in self.group.roots if r.primitive.name not in REDUCTIONS]
+        for total in sums:
+            if not total.trailing:
+                total.clear()
+        self._level(0, (), domain, sums, plain)
+        for total in sums:
+            if not total.trailing:
+                total.finish_all()
+
+    def _level(
+        self,
+        depth: int,
+        index: Index,
+        domain: tuple[int, ...],
+        sums: list[Accumulator],
+        plain: list[Equation],
+    ) -> None:
+        starting = [t for t in sums if t.trailing and t.kept_axes == depth]
+        for total in starting:
+            total.begin()
+        if depth == len(domain):
+            self.memo.clear()
+            for root in plain:
+                place = self.linear(root.out.type.shape, index)
+                self.store(root.out, root.out.type.dtype, place, self.inline(root, index))
+            for total in sums:
+                total.take(index)
+        elif domain[depth] == 1:
+            self._level(depth + 1, (*index, I64(0)), domain, sums, plain)
+        else:
+            with self.loop(I64(domain[depth])) as i:
+                self._level(depth + 1, (*index, i), domain, sums, plain)
+        for total in starting:
+            total.carry()
+            total.finish(total.place(index))
+
+
+class Accumulator:
+    """One reduction inside of a nest."""
+
+    def __init__(self, nest: Nest, root: Equation) -> None:
+        self.nest = nest
+        self.root = root
+        self.operand = root.operands[0]
+        self.name = root.primitive.name
+        self.dtype = root.out.type.dtype
+        self.source = nest.buffers.dtype_of(self.operand)
+        self.shape = nest.buffers.shape_of(self.operand)
+        self.axes = reduced_axes(root, len(self.shape))
+        self.kept_axes = len(self.shape) - len(self.axes)
+        self.trailing = self.axes == tuple(range(self.kept_axes, len(self.shape)))
+        b = nest.b
+        kind = register_type(self.dtype)
+        self.partial = b.alloca(kind)
+        self.total = b.alloca(kind)
+        b.store(self._neutral(), self.total)
+
+    def _neutral(self) -> Any:
+        low = -np.inf if self.dtype.kind == "f" else np.iinfo(np.int64).min
+        high = np.inf if self.dtype.kind == "f" else np.iinfo(np.int64).max
+        # a sum starts at -0.0: adding it changes nothing, not even the sign of a zero
+        zero = -0.0 if self.dtype.kind == "f" else 0
+        start = {"prod": 1, "max": low, "min": high, "any": 0, "all": 1}.get(self.name, zero)
+        return constant(start, self.dtype)
+
+    def _combined(self, a: Any, x: Any, loose: bool) -> Any:
+        b = self.nest.b
+        if self.name in ("max", "min"):
+            if self.dtype.kind != "f":
+                symbol = ">" if self.name == "max" else "<"
+                return b.select(b.icmp_signed(symbol, x, a), x, a)
+            wins = b.fcmp_ordered(">" if self.name == "max" else "<", x, a)
+            return b.select(b.or_(wins, b.fcmp_unordered("uno", x, x)), x, a)
+        if self.name in ("any", "all"):
+            return b.or_(a, x) if self.name == "any" else b.and_(a, x)
+        flags = ["reassoc", "nsz", "contract"] if loose else []
+        if self.dtype.kind == "f":
+            multiply = self.name == "prod"
+            return b.fmul(a, x, flags=flags) if multiply else b.fadd(a, x, flags=flags)
+        return b.mul(a, x) if self.name == "prod" else b.add(a, x)
+
+    def _element(self, x: Any) -> Any:
+        target = np.dtype(bool) if self.name in ("any", "all") else self.dtype
+        x = convert(self.nest.b, x, self.source, target)
+        return self.nest.b.fmul(x, x) if self.name == "norm" else x
+
+    def begin(self) -> None:
+        """Start a run of elements that are added in any order."""
+        self.nest.b.store(self._neutral(), self.partial)
+
+    def add(self, x: Any) -> None:
+        b = self.nest.b
+        so_far = b.load(self.partial, typ=register_type(self.dtype))
+        b.store(self._combined(so_far, self._element(x), loose=True), self.partial)
+
+    def carry(self) -> None:
+        """Add the run to the total."""
+        b = self.nest.b
+        kind = register_type(self.dtype)
+        run, total = b.load(self.partial, typ=kind), b.load(self.total, typ=kind)
+        b.store(self._combined(total, run, loose=False), self.total)
+
+    def finish(self, place: Any) -> None:
+        """Store the result, and be ready for the next one."""
+        b = self.nest.b
+        value = b.load(self.total, typ=register_type(self.dtype))
+        self.nest.store(self.root.out, self.dtype, place, self._final(value))
+        b.store(self._neutral(), self.total)
+
+    def _final(self, value: Any) -> Any:
+        b = self.nest.b
+        if self.name == "mean":
+            count = size_of(self.shape[a] for a in self.axes)
+            return b.fdiv(value, constant(count, self.dtype))
+        if self.name == "norm":
+            return intrinsic(b, "llvm.sqrt", value)
+        if self.name == "sum" and self.dtype.kind == "f":
+            # NumPy's sums start at +0.0
+            return b.fadd(value, constant(0.0, self.dtype))
+        return value
+
+    def place(self, index: Index) -> Any:
+        """Return where the result for an index of the domain goes."""
+        kept = [i for a, i in enumerate(index) if a not in self.axes]
+        shape = [n for a, n in enumerate(self.shape) if a not in self.axes]
+        return self.nest.linear(shape, tuple(kept))
+
+    # -- results in memory, where the reduced axes aren't the last ones ------------------------
+
+    def take(self, index: Index) -> None:
+        x = self.nest.value(self.operand, index)
+        if self.trailing:
+            self.add(x)
+            return
+        place = self.place(index)
+        so_far = self.nest.load(self.root.out, self.dtype, place)
+        new = self._combined(so_far, self._element(x), loose=False)
+        self.nest.store(self.root.out, self.dtype, place, new)
+
+    def _every(self, write: Callable[[Any], Any]) -> None:
+        with self.nest.loop(I64(max(self.root.out.type.size, 0))) as i:
+            self.nest.store(self.root.out, self.dtype, i, write(i))
+
+    def clear(self) -> None:
+        self._every(lambda i: self._neutral())
+
+    def finish_all(self) -> None:
+        if self.name in ("mean", "norm", "sum"):
+            self._every(lambda i: self._final(self.nest.load(self.root.out, self.dtype, i)))
+
+
+class Buffers:
+    """What has an address: inputs, stored values and constant arrays."""
+
+    def __init__(self) -> None:
+        self.constants: dict[int, Any] = {}
+        self._uniform: dict[int, Any] = {}
+        self.noted: list[Equation] = []
+        self.error = np.zeros(3, np.int64)
+        """Which equation (counted from 1) met an index out of bounds, the index, the length."""
+
+    def note(self, equation: Equation) -> int:
+        """Return the number under which an equation reports an error."""
+        self.noted.append(equation)
+        return len(self.noted)
+
+    def slot(self, o: Any) -> Any:
+        """Return the key of an operand's buffer."""
+        if type(o) is Var:
+            return o
+        self.constants[id(o)] = o
+        return id(o)
+
+    def uniform(self, o: Any) -> Any:
+        """Return the value of a constant whose elements are all the same."""
+        if not isinstance(o, np.ndarray):
+            return o
+        if id(o) not in self._uniform:
+            self.constants[id(o)] = o  # keeps the id from being given to another array
+            first: Any = o.ravel()[0] if o.size else None
+            same = o.size and (o == first).all()
+            if same and o.dtype.kind == "f":
+                same = (np.signbit(o) == np.signbit(first)).all()
+            self._uniform[id(o)] = first if same else None
+        return self._uniform[id(o)]
+
+    def dtype_of(self, o: Any) -> np.dtype[Any]:
+        """Return the dtype with which an operand takes part."""
+        if type(o) is Var:
+            return o.type.dtype
+        return o.dtype if hasattr(o, "dtype") else np.dtype(type(o))
+
+    def shape_of(self, o: Any) -> tuple[int, ...]:
+        return o.type.shape if type(o) is Var else getattr(o, "shape", ())
+
+    def of_group(self, group: Group, plan: Schedule) -> list[Any]:
+        """Return the buffers that a group reads or writes."""
+        found: dict[Any, None] = {}
+        waiting: list[Equation] = list(group.roots)
+        seen: set[Var] = set()
+        for root in group.roots:
+            found[root.out] = None
+        while waiting:
+            equation = waiting.pop()
+            for o in equation.operands:
+                if type(o) is not Var:
+                    # BLAS reads memory, also where all elements are the same
+                    in_memory = equation.primitive.name == "matmul" or self.uniform(o) is None
+                    if isinstance(o, np.ndarray) and in_memory:
+                        found[self.slot(o)] = None
+                elif o in plan.stored:
+                    found[o] = None
+                elif o not in seen:
+                    seen.add(o)
+                    waiting.append(plan.producer[o])
+        return list(found)
+
+
+def _identity(i: Any) -> Any:
+    return i.constant if isinstance(i, ir.Constant) else id(i)
+
+
+def _is_zero(i: Any) -> bool:
+    return isinstance(i, ir.Constant) and i.constant == 0

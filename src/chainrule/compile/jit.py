@@ -1,0 +1,249 @@
+"""jit: a function that is compiled to machine code when it is first called."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..program.equation import Equation
+from ..program.errors import ChainruleError
+from ..program.program import Program
+from ..program.pytree import TreeDef, flatten
+from ..program.spans import span_of
+from ..trace import Tracer, current
+from ..trace.program import trace_program
+
+
+class JitWarning(UserWarning):
+    """Parts of a function are left to NumPy, because they cannot be compiled yet."""
+
+
+@dataclass
+class Compiled:
+    """One version of a jitted function: for one structure of arguments and their types.
+
+    Attributes
+    ----------
+    program : Program
+        What the function computes.
+    native : Native or None
+        Its machine code; a Mixed where parts are left to NumPy; None where all is interpreted.
+    dynamic : list of int
+        Which leaves of the arguments are inputs of the program.
+    """
+
+    program: Program
+    native: Any
+    dynamic: list[int]
+    out_tree: TreeDef
+    arity: int = -1
+    """How many positional arguments there are, where each of them is one input; else -1."""
+
+    def __post_init__(self) -> None:
+        self.arrange = _arranger(self.out_tree)
+        if type(self.native).__name__ != "Native":
+            self.arity = -1
+
+    def fast(self, args: tuple[Any, ...]) -> Any:
+        """Return the result for plain arguments, or NotImplemented if they are of other types.
+
+        The native function compares the types itself, which Python would need longer for.
+        """
+        results = self.native(args)
+        return NotImplemented if results is None else self.arrange(results)
+
+    def run(self, leaves: list[Any]) -> Any:
+        """Return what the function returns for these leaves of its arguments."""
+        given = [leaves[i] for i in self.dynamic]
+        if self.native is None:
+            return self.arrange(list(self.program.evaluate(*given)))
+        return self.arrange(self.native.run(given))
+
+
+class _Code:
+    """A piece of source code that stands for a leaf."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _arranger(out_tree: TreeDef) -> Callable[[list[Any]], Any]:
+    """Return a function that puts leaves into a structure; compiled, if Python can write it."""
+    shape = out_tree.unflatten([_Code(f"r[{i}]") for i in range(out_tree.num_leaves)])
+    if _is_literal(shape):
+        arrange: Callable[[list[Any]], Any] = eval(f"lambda r: {shape!r}")
+        return arrange
+    return out_tree.unflatten
+
+
+def _is_literal(tree: Any) -> bool:
+    if type(tree) in (tuple, list):
+        return all(map(_is_literal, tree))
+    if type(tree) is dict:
+        return all(type(k) is str for k in tree) and all(map(_is_literal, tree.values()))
+    return tree is None or type(tree) is _Code
+
+
+class jit:  # noqa: N801 - used as a decorator, like the functions beside it
+    """Compile a function to machine code.
+
+    The function is recorded with the shapes and dtypes of its first call, and every further
+    combination of them once more. What is recorded must not depend on the values of its arrays:
+    use ``np.where`` or ``cond`` to choose. Python's integers, booleans and strings are fixed parts
+    of the recorded program, as are keyword options named in ``static``.
+
+    Inside of another transformation (``grad(jit(f))``) the function is recorded along; for the
+    speed of compiled derivatives write ``jit(grad(f))``.
+
+    Parameters
+    ----------
+    f : callable
+        A function of arrays, numbers and pytrees of them, without side effects.
+    static : sequence of int or str
+        Arguments that are fixed parts of the program, by position or name; they are compared by
+        ``==`` and must be hashable.
+
+    Warns
+    -----
+    JitWarning
+        If a part of the function cannot be compiled yet: it is then interpreted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import grad
+    >>> slope = jit(grad(lambda x: np.sum(np.sin(x) * x)))
+    >>> x = np.array([0.5, 1.0])
+    >>> bool(np.allclose(slope(x), np.cos(x) * x + np.sin(x), rtol=1e-14))
+    True
+    """
+
+    def __init__(self, f: Callable[..., Any], *, static: Sequence[int | str] = ()) -> None:
+        functools.update_wrapper(self, f)
+        self.f = f
+        self.static = frozenset(static)
+        self.versions: dict[Any, Compiled] = {}
+        self._last: Compiled | None = None
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Return the method of an instance."""
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the compiled version for these arguments, compiling it when it's the first time."""
+        if current() is not None:
+            return self.f(*args, **kwargs)
+        last = self._last
+        if last is not None and last.arity == len(args) and not kwargs:
+            result = last.fast(args)
+            if result is not NotImplemented:
+                return result
+        leaves, key = self._key(args, kwargs)
+        version = self.versions.get(key)
+        if version is None:
+            version = self.versions[key] = self._compile(args, kwargs, leaves)
+        self._last = version
+        return version.run(leaves)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Compiled:
+        """Return the version for these arguments, to look at its program and machine code."""
+        leaves, key = self._key(args, kwargs)
+        if key not in self.versions:
+            self.versions[key] = self._compile(args, kwargs, leaves)
+        return self.versions[key]
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
+        if self.static:
+            fixed = tuple(a for i, a in enumerate(args) if i in self.static)
+            named = tuple(sorted((k, v) for k, v in kwargs.items() if k in self.static))
+            args = tuple(None if i in self.static else a for i, a in enumerate(args))
+            kwargs = {k: v for k, v in kwargs.items() if k not in self.static}
+        else:
+            fixed = named = ()
+        leaves, treedef = flatten((args, kwargs))
+        return leaves, (treedef, fixed, named, *map(_kind, leaves))
+
+    def _compile(self, args: Any, kwargs: Any, leaves: list[Any]) -> Compiled:
+        fixed = {i: a for i, a in enumerate(args) if i in self.static}
+        options = {k: v for k, v in kwargs.items() if k in self.static}
+        free = tuple(a for i, a in enumerate(args) if i not in fixed)
+        named = {k: v for k, v in kwargs.items() if k not in options}
+
+        @functools.wraps(self.f)
+        def of_free(*given: Any, **rest: Any) -> Any:
+            remaining = iter(given)
+            full = [fixed[i] if i in fixed else next(remaining) for i in range(len(args))]
+            return self.f(*full, **rest, **options)
+
+        program, out_tree = trace_program(
+            of_free if fixed or options else self.f, *free, abstract=True, **named
+        )
+        dynamic = [i for i, x in enumerate(leaves) if _is_input(x)]
+        plain = not kwargs and not fixed and len(dynamic) == len(leaves) == len(args)
+        flat = plain and all(map(_is_input, args))
+        native = self._native(program)
+        return Compiled(program, native, dynamic, out_tree, len(args) if flat else -1)
+
+    def _native(self, program: Program) -> Any:
+        try:
+            from .entry import layout_is_known
+            from .mixed import Mixed
+            from .native import Native
+            from .schedule import UnsupportedError
+        except ImportError:
+            self._warn("all of it, as llvmlite is not installed: `pip install llvmlite`")
+            return None
+        if not layout_is_known():
+            self._warn("all of it, as native code is not made for this Python or platform")
+            return None
+        program = _simplified(program)
+        try:
+            return Native(program).compile()
+        except UnsupportedError:
+            mixed = Mixed(program)
+        self._warn("; ".join(_described(*left) for left in mixed.left.values()))
+        return mixed
+
+    def _warn(self, what: str) -> None:
+        name = getattr(self.f, "__name__", "the function")
+        message = f"parts of `{name}` run in NumPy and not as native code: {what}"
+        warnings.warn(message, JitWarning, stacklevel=5)
+
+
+def _described(equation: Equation, reason: str) -> str:
+    if not equation.origin:
+        return reason
+    span = span_of(*equation.origin[0])
+    return f"{reason} ({span.file}:{span.line})"
+
+
+def _simplified(program: Program) -> Program:
+    from ..transform.simplify import simplify
+
+    return simplify(program)
+
+
+def _is_input(x: Any) -> bool:
+    return isinstance(x, float | complex | np.generic) or type(x) is np.ndarray
+
+
+def _kind(x: Any) -> Any:
+    """Return what of a leaf the compiled version depends on."""
+    cls = type(x)
+    if cls is np.ndarray:
+        return x.dtype, x.shape
+    if cls is float or cls is complex:
+        return cls
+    if isinstance(x, np.generic):
+        return cls
+    if isinstance(x, Tracer):
+        raise ChainruleError("a traced value reached a compiled function from outside")
+    return cls, x

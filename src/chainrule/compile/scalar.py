@@ -1,0 +1,227 @@
+"""One element of each operation, as LLVM instructions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from ..program.equation import Equation
+from .schedule import UnsupportedError
+
+F64, F32, I64, I1, I8 = (
+    ir.DoubleType(),
+    ir.FloatType(),
+    ir.IntType(64),
+    ir.IntType(1),
+    ir.IntType(8),
+)
+Value = Any
+
+
+def register_type(dtype: np.dtype[Any]) -> Any:
+    """Return the type of one element in a register."""
+    if dtype.kind == "b":
+        return I1
+    if dtype.kind in "iu":
+        return ir.IntType(8 * dtype.itemsize)
+    if dtype == np.float64:
+        return F64
+    if dtype == np.float32:
+        return F32
+    raise KeyError(dtype)
+
+
+def memory_type(dtype: np.dtype[Any]) -> Any:
+    """Return the type of one element in memory; NumPy keeps a boolean in a byte."""
+    return I8 if dtype.kind == "b" else register_type(dtype)
+
+
+def constant(value: Any, dtype: np.dtype[Any]) -> Value:
+    """Return a constant of a dtype."""
+    kind = register_type(dtype)
+    if dtype.kind in "biu":
+        return ir.Constant(kind, int(value))
+    return ir.Constant(kind, float(value))
+
+
+def convert(b: ir.IRBuilder, x: Value, source: np.dtype[Any], target: np.dtype[Any]) -> Value:
+    """Return an element in another dtype, as NumPy casts it."""
+    if source == target:
+        return x
+    to = register_type(target)
+    if target.kind == "b":
+        zero = ir.Constant(x.type, 0 if source.kind in "biu" else 0.0)
+        return (
+            b.fcmp_unordered("!=", x, zero) if source.kind == "f" else b.icmp_signed("!=", x, zero)
+        )
+    if source.kind == "b":
+        return b.zext(x, to) if target.kind in "iu" else b.uitofp(x, to)
+    if source.kind == "f":
+        if target.kind == "f":
+            return b.fpext(x, to) if target.itemsize > source.itemsize else b.fptrunc(x, to)
+        return b.fptosi(x, to) if target.kind == "i" else b.fptoui(x, to)
+    if target.kind == "f":
+        return b.sitofp(x, to) if source.kind == "i" else b.uitofp(x, to)
+    if target.itemsize > source.itemsize:
+        return b.sext(x, to) if source.kind == "i" else b.zext(x, to)
+    return b.trunc(x, to) if target.itemsize < source.itemsize else x
+
+
+def intrinsic(b: ir.IRBuilder, name: str, *args: Value) -> Value:
+    """Call an LLVM intrinsic of floating point."""
+    function = b.module.declare_intrinsic(name, [args[0].type])
+    return b.call(function, args)
+
+
+# -- operations ----------------------------------------------------------------------------------
+
+
+def _arithmetic(float_op: str, int_op: str) -> Callable[..., Value]:
+    def emit(b: ir.IRBuilder, x: Value, y: Value) -> Value:
+        return getattr(
+            b, float_op if isinstance(x.type, F64.__class__ | F32.__class__) else int_op
+        )(x, y)
+
+    return emit
+
+
+def _comparison(symbol: str) -> Callable[..., Value]:
+    def emit(b: ir.IRBuilder, x: Value, y: Value) -> Value:
+        if isinstance(x.type, ir.IntType):
+            return b.icmp_signed(symbol, x, y)
+        return (b.fcmp_unordered if symbol == "!=" else b.fcmp_ordered)(symbol, x, y)
+
+    return emit
+
+
+def _extreme(symbol: str) -> Callable[..., Value]:
+    def emit(b: ir.IRBuilder, x: Value, y: Value) -> Value:
+        if isinstance(x.type, ir.IntType):
+            return b.select(b.icmp_signed(symbol, x, y), x, y)
+        # a NaN wins, in either place
+        wins = b.or_(b.fcmp_ordered(symbol, x, y), b.fcmp_unordered("uno", x, x))
+        return b.select(wins, x, y)
+
+    return emit
+
+
+def _negative(b: ir.IRBuilder, x: Value) -> Value:
+    return b.neg(x) if isinstance(x.type, ir.IntType) else b.fneg(x)
+
+
+def _absolute(b: ir.IRBuilder, x: Value) -> Value:
+    if isinstance(x.type, ir.IntType):
+        return b.select(b.icmp_signed("<", x, ir.Constant(x.type, 0)), b.neg(x), x)
+    return intrinsic(b, "llvm.fabs", x)
+
+
+def _sign(b: ir.IRBuilder, x: Value) -> Value:
+    zero, one = ir.Constant(x.type, 0.0), ir.Constant(x.type, 1.0)
+    signed = b.select(
+        b.fcmp_ordered(">", x, zero),
+        one,
+        b.select(b.fcmp_ordered("<", x, zero), ir.Constant(x.type, -1.0), x),
+    )
+    return b.select(b.fcmp_ordered("==", x, zero), zero, signed)
+
+
+def _of_library(name: str) -> Callable[..., Value]:
+    return lambda b, x: intrinsic(b, f"llvm.{name}", x)
+
+
+OPERATIONS: dict[str, Callable[..., Value]] = {
+    "add": _arithmetic("fadd", "add"),
+    "sub": _arithmetic("fsub", "sub"),
+    "mul": _arithmetic("fmul", "mul"),
+    "div": lambda b, x, y: b.fdiv(x, y),
+    "neg": _negative,
+    "abs": _absolute,
+    "square": lambda b, x: _arithmetic("fmul", "mul")(b, x, x),
+    "reciprocal": lambda b, x: b.fdiv(ir.Constant(x.type, 1.0), x),
+    "sqrt": _of_library("sqrt"),
+    "floor": _of_library("floor"),
+    "ceil": _of_library("ceil"),
+    "trunc": _of_library("trunc"),
+    "rint": _of_library("rint"),
+    "sign": _sign,
+    "maximum": _extreme(">"),
+    "minimum": _extreme("<"),
+    "greater": _comparison(">"),
+    "greater_equal": _comparison(">="),
+    "less": _comparison("<"),
+    "less_equal": _comparison("<="),
+    "equal": _comparison("=="),
+    "not_equal": _comparison("!="),
+    "logical_and": lambda b, x, y: b.and_(x, y),
+    "logical_or": lambda b, x, y: b.or_(x, y),
+    "logical_not": lambda b, x: b.not_(x),
+    "isnan": lambda b, x: b.fcmp_unordered("uno", x, x),
+    "isfinite": lambda b, x: b.fcmp_ordered("==", b.fsub(x, x), ir.Constant(x.type, 0.0)),
+}
+COMPARISONS = frozenset(
+    ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isfinite"]
+)
+LOGICAL = frozenset(["logical_and", "logical_or", "logical_not"])
+
+
+@functools.cache
+def math_kernels() -> dict[str, Callable[..., Value]]:
+    """Return the emitters of functions such as exp, by the name of the primitive.
+
+    Our own kernels for the trigonometric functions reduce moderate arguments only; these functions
+    are left to the C library, which takes any.
+    """
+    from .kernels import EMITTERS, REDUCIBLE
+
+    own = {name: emitter for name, emitter in EMITTERS.items() if name not in REDUCIBLE}
+    return {"sin": _of_library("sin"), "cos": _of_library("cos"), **own}
+
+
+def emit(
+    b: ir.IRBuilder, equation: Equation, args: list[Value], dtypes: list[np.dtype[Any]]
+) -> Value:
+    """Emit one element of an element-wise equation from the elements of its operands."""
+    name = equation.primitive.name
+    out = equation.out.type.dtype
+    if name in ("where",):
+        c, x, y = args
+        chosen = convert(b, c, dtypes[0], np.dtype(bool))
+        return b.select(chosen, convert(b, x, dtypes[1], out), convert(b, y, dtypes[2], out))
+    if name == "pow":
+        return _power(b, equation, args, dtypes)
+    work = out
+    if name in COMPARISONS:
+        work = np.result_type(*dtypes)
+    elif name in LOGICAL:
+        work = np.dtype(bool)
+    given = [convert(b, x, d, work) for x, d in zip(args, dtypes, strict=True)]
+    operation = OPERATIONS.get(name) or math_kernels().get(name)
+    if operation is None:
+        raise UnsupportedError(equation, f"`{name}` is not compiled yet")
+    return operation(b, *given)
+
+
+def _power(
+    b: ir.IRBuilder, equation: Equation, args: list[Value], dtypes: list[np.dtype[Any]]
+) -> Value:
+    """Emit a power: by multiplication for a small integer exponent."""
+    out = equation.out.type.dtype
+    base = convert(b, args[0], dtypes[0], out)
+    exponent = equation.operands[1]
+    if isinstance(exponent, int | float) and float(exponent).is_integer() and 1 <= exponent <= 4:
+        times = {1: 1, 2: 2, 3: 3, 4: 4}[int(exponent)]
+        square = b.fmul(base, base) if out.kind == "f" else b.mul(base, base)
+        if times == 1:
+            return base
+        if times == 2:
+            return square
+        multiply = b.fmul if out.kind == "f" else b.mul
+        return multiply(square, base) if times == 3 else multiply(square, square)
+    kernel = math_kernels().get("pow")
+    if kernel is None or out.kind != "f":
+        raise UnsupportedError(equation, "a power with this exponent is not compiled yet")
+    return kernel(b, base, convert(b, args[1], dtypes[1], out))

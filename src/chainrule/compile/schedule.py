@@ -1,0 +1,264 @@
+"""What is computed where: the equations of a program as loop nests over arrays.
+
+Each value is either *stored* in a buffer or *inlined*, that is, computed again inside the loops
+that use it. Results of reductions and products are stored, and so are the program's outputs;
+element-wise values and changes of layout are inlined. Stored values with the same index space that
+don't need each other share one loop nest, so that a loss and its gradient take one pass over
+memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..program.equation import Equation, Var
+from ..program.program import Program
+
+REDUCTIONS = frozenset({"sum", "mean", "prod", "max", "min", "norm", "any", "all"})
+# Computed twice, these cost more than a trip through the cache.
+HEAVY = frozenset(
+    [
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "tanh",
+        "sinh",
+        "cosh",
+        "sigmoid",
+        "softplus",
+        "pow",
+        "sqrt",
+        "arctan",
+        "arcsin",
+        "arccos",
+        "erf",
+        "logaddexp",
+        "div",
+    ]
+)
+OPAQUE = frozenset(
+    (
+        *("matmul", "embed", "concatenate", "stack", "setitem"),
+        *("scatter_add", "overlap_add", "cumsum", "einsum"),
+    )
+)
+
+
+class UnsupportedError(Exception):
+    """A program has an equation that cannot be compiled; the reason is its message."""
+
+    def __init__(self, equation: Equation, reason: str) -> None:
+        super().__init__(reason)
+        self.equation = equation
+
+
+@dataclass
+class Group:
+    """Stored values that are computed in one loop nest.
+
+    Attributes
+    ----------
+    domain : tuple of int
+        The index space; one axis for a flat one, whatever the shape of the arrays.
+    flat : bool
+        Whether every array in it is read and written element by element in memory order.
+    roots : list of Equation
+        The equations whose results it stores.
+    """
+
+    domain: tuple[int, ...]
+    flat: bool
+    roots: list[Equation] = field(default_factory=list)
+
+
+@dataclass
+class Schedule:
+    """The groups of a program in order, and which variables have a buffer."""
+
+    groups: list[Group]
+    stored: set[Var]
+    producer: dict[Var, Equation]
+
+
+def reduced_axes(root: Equation, ndim: int) -> tuple[int, ...]:
+    """Return the axes that a reduction sums over; some primitives also know None and integers."""
+    axis = root.params["axis"]
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(a % ndim for a in ((axis,) if isinstance(axis, int) else axis))
+
+
+def size_of(shape: Iterable[int]) -> int:
+    """Return the number of elements of a shape."""
+    size = 1
+    for n in shape:
+        size *= n
+    return size
+
+
+def schedule(program: Program) -> Schedule:
+    """Decide for a program what is stored, and in which loop nests."""
+    for equation in program.equations:
+        _check_dtypes(equation)
+    producer = {e.out: e for e in program.equations if len(e.outs) == 1}
+    stored = set(program.inputs)
+    stored.update(o for o in program.outputs if type(o) is Var)
+    for equation in program.equations:
+        if len(equation.outs) != 1:
+            raise UnsupportedError(equation, f"`{equation.primitive.name}` is not compiled yet")
+        name = equation.primitive.name
+        if name in REDUCTIONS or name in OPAQUE:
+            stored.add(equation.out)
+        if name in OPAQUE:
+            stored.update(equation.inputs)
+        if name == "reshape" and not _only_units(equation):
+            # without divisions, other shapes are read from memory only
+            stored.update(equation.inputs)
+    while True:
+        groups = _grouped(program, stored, producer)
+        repeated = _repeated(groups, stored, producer)
+        if not repeated:
+            return Schedule(groups, stored, producer)
+        stored |= repeated
+
+
+def _check_dtypes(equation: Equation) -> None:
+    for o in (*equation.operands, *equation.outs):
+        dtype = o.type.dtype if type(o) is Var else np.result_type(o)
+        known = dtype.kind in "fiub" and dtype.isnative and dtype.itemsize <= 8
+        if not known or dtype == np.float16:
+            raise UnsupportedError(equation, f"{dtype} is not compiled yet")
+
+
+def _only_units(equation: Equation) -> bool:
+    (x,) = equation.inputs
+    before = [n for n in x.type.shape if n != 1]
+    return before == [n for n in equation.out.type.shape if n != 1]
+
+
+def _grouped(program: Program, stored: set[Var], producer: dict[Var, Equation]) -> list[Group]:
+    groups: list[Group] = []
+    place: dict[Var, int] = {}
+    for equation in program.equations:
+        if equation.out not in stored:
+            continue
+        needs = [place[v] for v in _stored_inputs(equation, stored, producer) if v in place]
+        first = max(needs, default=-1) + 1
+        domain, flat = _domain(equation, stored, producer)
+        at = None
+        if equation.primitive.name not in OPAQUE:
+            at = next(
+                (
+                    i
+                    for i in range(first, len(groups))
+                    if groups[i].domain == domain
+                    and groups[i].flat == flat
+                    and groups[i].roots[0].primitive.name not in OPAQUE
+                ),
+                None,
+            )
+        if at is None:
+            groups.append(Group(domain, flat))
+            at = len(groups) - 1
+        groups[at].roots.append(equation)
+        place[equation.out] = at
+    return groups
+
+
+def _stored_inputs(
+    root: Equation, stored: set[Var], producer: dict[Var, Equation]
+) -> Iterable[Var]:
+    """Return the buffers that a root reads, itself or through inlined values."""
+    waiting = list(root.inputs)
+    seen: set[Var] = set()
+    while waiting:
+        var = waiting.pop()
+        if var in seen:
+            continue
+        seen.add(var)
+        if var in stored:
+            yield var
+        else:
+            waiting.extend(producer[var].inputs)
+
+
+def _domain(
+    root: Equation, stored: set[Var], producer: dict[Var, Equation]
+) -> tuple[tuple[int, ...], bool]:
+    if root.primitive.name in REDUCTIONS:
+        (x,) = root.operands
+        shape = x.type.shape if type(x) is Var else x.shape
+        total = len(reduced_axes(root, len(shape))) == len(shape)
+        if total and _is_flat(x, size_of(shape), stored, producer):
+            return (size_of(shape),), True
+        return shape, False
+    shape = root.out.type.shape
+    size = size_of(shape)
+    if root.primitive.name not in OPAQUE and _flat_equation(root, size, stored, producer):
+        return (size,), True
+    return shape, False
+
+
+def _is_flat(x: Any, size: int, stored: set[Var], producer: dict[Var, Equation]) -> bool:
+    """Whether element i of the domain needs just element i, or the only one, of ``x``."""
+    if type(x) is not Var:
+        return getattr(x, "size", 1) in (1, size)
+    if x.type.size not in (1, size):
+        return False
+    return x in stored or _flat_equation(producer[x], size, stored, producer)
+
+
+def _flat_equation(
+    equation: Equation, size: int, stored: set[Var], producer: dict[Var, Equation]
+) -> bool:
+    name = equation.primitive.name
+    out = equation.out.type
+    if name in ("transpose", "windows") or (
+        name == "getitem" and equation.inputs[0].type.size != out.size
+    ):
+        return False
+    if name == "getitem" and len(equation.operands) > 1:
+        return False
+    if name == "getitem" and not all(
+        part is None or part is Ellipsis or (type(part) is slice and part.step in (None, 1))
+        for part in equation.params["spec"]
+    ):
+        return False
+    if equation.primitive.elementwise:
+        # the same number of elements in another shape would mean another order
+        for o in equation.operands:
+            shape = o.type.shape if type(o) is Var else getattr(o, "shape", ())
+            if size_of(shape) != 1 and shape != out.shape:
+                return False
+    return all(_is_flat(o, size, stored, producer) for o in equation.operands)
+
+
+def _repeated(groups: list[Group], stored: set[Var], producer: dict[Var, Equation]) -> set[Var]:
+    """Return costly values that more than one loop nest would compute."""
+    users: dict[Var, set[int]] = {}
+    for number, group in enumerate(groups):
+        waiting = [v for root in group.roots for v in root.inputs]
+        seen: set[Var] = set()
+        while waiting:
+            var = waiting.pop()
+            if var in seen or var in stored:
+                continue
+            seen.add(var)
+            users.setdefault(var, set()).add(number)
+            waiting.extend(producer[var].inputs)
+    return {
+        var
+        for var, where in users.items()
+        if len(where) > 1 and producer[var].primitive.name in HEAVY
+    }

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule import optim
 
 torch = pytest.importorskip("torch")
@@ -104,6 +105,11 @@ PAIRS = {
         lambda: optim.adamax(0.02, weight_decay=0.1),
         lambda p: torch.optim.Adamax(p, 0.02, weight_decay=0.1),
     ),
+    "adafactor": (lambda: optim.adafactor(), lambda p: torch.optim.Adafactor(p)),
+    "adafactor decay": (
+        lambda: optim.adafactor(0.5, -0.7, 1e-4, 1e-2, threshold=1.5, weight_decay=0.1),
+        lambda p: torch.optim.Adafactor(p, 0.5, -0.7, (1e-4, 1e-2), 1.5, 0.1),
+    ),
     "adagrad": (lambda: optim.adagrad(), lambda p: torch.optim.Adagrad(p)),
     "adagrad decay": (
         lambda: optim.adagrad(0.1, decay=0.05, weight_decay=0.1, initial=0.5),
@@ -140,6 +146,85 @@ def test_clipping_by_norm_is_pytorchs_up_to_its_epsilon():
     clip = lambda params: torch.nn.utils.clip_grad_norm_(params, 0.5)
     others = theirs(lambda p: torch.optim.SGD(p, 0.1), np.float64, clip)
     assert_same(mine, others, 1e-6)
+
+
+def test_accumulated_gradients_are_pytorchs_mean_of_them():
+    mine = ours(optim.accumulate(optim.adam(0.02), 4), np.float64)
+    start, gradients = quadratic(np.float64)
+    params = {k: torch.tensor(v, requires_grad=True) for k, v in start.items()}
+    optimiser = torch.optim.Adam(list(params.values()), 0.02)
+    for step in range(STEPS):
+        now = gradients({k: v.detach().numpy() for k, v in params.items()}, step)
+        sum((v * torch.tensor(now[k])).sum() / 4 for k, v in params.items()).backward()
+        if step % 4 == 3:
+            optimiser.step()
+            optimiser.zero_grad()
+    assert_same(mine, {k: v.detach().numpy() for k, v in params.items()}, 1e-10)
+
+
+def test_the_mean_of_parameters_is_pytorchs():
+    optimiser = optim.chain(optim.sgd(0.01), optim.ema_of_parameters(0.9))
+    start, gradients = quadratic(np.float64)
+    params, state = start, optimiser.init(start)
+    module = torch.nn.ParameterDict({k: torch.tensor(v) for k, v in start.items()})
+    averages = torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)
+    averaged = torch.optim.swa_utils.AveragedModel(module, multi_avg_fn=averages)
+    averaged.update_parameters(module)  # the first call copies
+    for step in range(STEPS):
+        updates, state = optimiser.update(gradients(params, step), state, params)
+        params = optim.apply(params, updates)
+        for k in SHAPES:
+            module[k].data = torch.tensor(params[k])
+        averaged.update_parameters(module)
+    others = {k: v.detach().numpy() for k, v in averaged.module.items()}
+    assert_same(optim.averaged_parameters(state), others, 1e-10)
+
+
+@pytest.mark.parametrize("cooldown", [0, 3])
+def test_a_plateau_reduces_the_rate_where_pytorch_does(cooldown):
+    losses = np.abs(np.random.default_rng(3).normal(size=STEPS)) + np.linspace(2, 0.5, STEPS)
+    plateau = optim.reduce_on_plateau(0.5, 4, 1e-2, cooldown, min_scale=0.01)
+    state = plateau.init(0.0)
+    optimiser = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimiser, factor=0.5, patience=4, threshold=1e-2, cooldown=cooldown, min_lr=0.01
+    )
+    for loss in losses:
+        updates, state = plateau.update(1.0, state, value=loss)
+        scheduler.step(loss)
+        assert float(updates) == optimiser.param_groups[0]["lr"]
+    assert float(updates) < 0.2
+
+
+def rosenbrock(x):
+    return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+
+@pytest.mark.parametrize("history", [3, 10])
+def test_lbfgs_with_a_fixed_step_is_pytorchs(history):
+    start = np.linspace(-0.5, 0.9, 6)
+    optimiser = optim.lbfgs(0.3, history, line_search=False)
+    x, state, mine = start, optimiser.init(start), []
+    for _ in range(STEPS):
+        updates, state = optimiser.update(cr.grad(rosenbrock)(x), state, x)
+        x = optim.apply(x, updates)
+        mine.append(x)
+    y = torch.tensor(start, requires_grad=True)
+    other = torch.optim.LBFGS(
+        [y], 0.3, 1, tolerance_grad=0, tolerance_change=0, history_size=history
+    )
+
+    def closure():
+        other.zero_grad()
+        loss = rosenbrock(y)
+        loss.backward()
+        return loss
+
+    for step in range(STEPS):
+        other.step(closure)
+        # Far from the minimum a step with a fixed length amplifies rounding.
+        np.testing.assert_allclose(mine[step], y.detach().numpy(), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(mine[-1], np.ones(6), atol=1e-3)
 
 
 def test_an_optimiser_follows_its_schedule_as_pytorch_does():

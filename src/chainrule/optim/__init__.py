@@ -19,7 +19,10 @@ Examples
 array([0.1, 0.1])
 """
 
+from .adafactor import adafactor
 from .clipping import clip_by_global_norm, clip_by_value, global_norm
+from .lbfgs import lbfgs
+from .minimising import Minimum, minimize
 from .moments import (
     scale_by_adagrad,
     scale_by_adam,
@@ -29,6 +32,7 @@ from .moments import (
     scale_by_rms,
 )
 from .optimisers import adagrad, adam, adamax, adamw, lion, nadam, rmsprop, sgd
+from .plateau import reduce_on_plateau
 from .scaling import (
     LearningRate,
     Schedule,
@@ -54,36 +58,46 @@ from .schedules import (
     warmup_cosine,
 )
 from .transformation import Transformation, apply, chain, identity, masked
+from .wrapping import accumulate, averaged_parameters, ema_of_parameters, lookahead
 
 __all__ = [
     "LearningRate",
+    "Minimum",
     "Schedule",
     "Transformation",
+    "accumulate",
+    "adafactor",
     "adagrad",
     "adam",
     "adamax",
     "adamw",
     "add_decayed_weights",
     "apply",
+    "averaged_parameters",
     "chain",
     "clip_by_global_norm",
     "clip_by_value",
     "constant",
     "cosine_decay",
     "cosine_restarts",
+    "ema_of_parameters",
     "exponential_decay",
     "global_norm",
     "identity",
     "join_schedules",
+    "lbfgs",
     "linear",
     "linear_warmup",
     "lion",
+    "lookahead",
     "masked",
+    "minimize",
     "momentum",
     "nadam",
     "one_cycle",
     "piecewise_constant",
     "polynomial_decay",
+    "reduce_on_plateau",
     "rmsprop",
     "scale",
     "scale_by_adagrad",

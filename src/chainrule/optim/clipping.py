@@ -53,9 +53,11 @@ def clip_by_global_norm(max_norm: float) -> Transformation:
     check_between(0, np.inf, max_norm=max_norm)
 
     def change(gradients: Any, params: Any) -> Any:
-        # With maximum, a norm of NaN stays NaN, and there is no division by zero.
-        factor = max_norm / np.maximum(global_norm(gradients), max_norm) if max_norm else 0.0
-        return tree_map(lambda g: g * in_dtype(np.asarray(factor), _real(g)), gradients)
+        norm = global_norm(gradients)
+        factor = max_norm / np.maximum(norm, max_norm) if max_norm else 0.0
+        # Without this, an infinite gradient would silently stop all other parameters.
+        factor = np.where(np.isfinite(norm), factor, np.nan)
+        return tree_map(lambda g: g * in_dtype(factor, _real(g)), gradients)
 
     return stateless(change)
 

@@ -1,4 +1,8 @@
-"""Scaling by running moments of the gradients: Adam and its relatives."""
+"""Scaling by running moments of the gradients: Adam and its relatives.
+
+Powers are NumPy's function and not the operator, whose last digit depends on whether a count is a
+scalar or, after a checkpoint was loaded, an array.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +66,7 @@ def scale_by_adam(
             mean=state.mean, square=state.square, gradients=gradients
         )
         count = state.count + 1
-        unbias, root = 1 / (1 - b1**count), 1 / np.sqrt(1 - b2**count)
+        unbias, root = 1 / (1 - np.power(b1, count)), 1 / np.sqrt(1 - np.power(b2, count))
         means = _averages(means, grads, b1)
         squares = _averages(squares, [g * g for g in grads], b2)
         scales, greatest = squares, None
@@ -115,12 +119,12 @@ def scale_by_nadam(
             mean=state.mean, square=state.square, gradients=gradients
         )
         count = state.count + 1
-        now = b1 * (1 - 0.5 * 0.96 ** (count * momentum_decay))
-        following = b1 * (1 - 0.5 * 0.96 ** ((count + 1) * momentum_decay))
+        now = b1 * (1 - 0.5 * np.power(0.96, count * momentum_decay))
+        following = b1 * (1 - 0.5 * np.power(0.96, (count + 1) * momentum_decay))
         product = state.product * now
         of_gradient = (1 - now) / (1 - product)
         of_mean = following / (1 - product * following)
-        root = 1 / np.sqrt(1 - b2**count)
+        root = 1 / np.sqrt(1 - np.power(b2, count))
         means = _averages(means, grads, b1)
         squares = _averages(squares, [g * g for g in grads], b2)
         updates = [
@@ -166,7 +170,7 @@ def scale_by_adamax(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Tr
             mean=state.mean, greatest=state.greatest, gradients=gradients
         )
         count = state.count + 1
-        unbias = 1 / (1 - b1**count)
+        unbias = 1 / (1 - np.power(b1, count))
         means = _averages(means, grads, b1)
         maxima = [np.maximum(b2 * n, np.abs(g) + eps) for n, g in zip(maxima, grads, strict=True)]
         updates = [scalar(unbias, m) * m / n for m, n in zip(means, maxima, strict=True)]

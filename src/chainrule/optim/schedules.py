@@ -50,7 +50,7 @@ def step_decay(initial: float, every: int, factor: float = 0.1) -> Schedule:
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
     _positive_steps(every=every)
-    return lambda step: initial * factor ** np.floor_divide(step, every)
+    return lambda step: initial * np.power(factor, np.floor_divide(step, every))
 
 
 def piecewise_constant(initial: float, factors: Mapping[int, float]) -> Schedule:
@@ -90,7 +90,7 @@ def exponential_decay(initial: float, factor: float, every: int = 1) -> Schedule
     0.5
     """
     _positive_steps(every=every)
-    return lambda step: initial * factor ** np.true_divide(step, every)
+    return lambda step: initial * np.power(factor, np.true_divide(step, every))
 
 
 def linear(initial: float, final: float, steps: int) -> Schedule:
@@ -132,7 +132,7 @@ def polynomial_decay(initial: float, final: float, steps: int, power: float = 1.
     array([1.    , 0.5625, 0.25  , 0.0625, 0.    , 0.    ])
     """
     _positive_steps(steps=steps)
-    return lambda step: final + (initial - final) * (1 - _fraction(step, steps)) ** power
+    return lambda step: final + (initial - final) * np.power(1 - _fraction(step, steps), power)
 
 
 def cosine_decay(initial: float, steps: int, final: float = 0.0) -> Schedule:
@@ -189,7 +189,7 @@ def cosine_restarts(initial: float, period: int, growth: int = 1, final: float =
         # Period n begins at period * (growth**n - 1) / (growth - 1); half a step keeps the
         # rounding of the logarithm away from the borders.
         ratio = np.true_divide(np.asarray(step) + 0.5, period) * (growth - 1) + 1
-        length = float(growth) ** np.floor(np.log(ratio) / np.log(growth))
+        length = np.power(float(growth), np.floor(np.log(ratio) / np.log(growth)))
         start = period * (length - 1) / (growth - 1)
         return _cosine(initial, final, (step - start) / (period * length))
 

@@ -80,12 +80,12 @@ def user_names(equations: tuple[Equation, ...]) -> dict[Var, str | None]:
             wished[out] = out.name
         if not equation.origin or len(equation.outs) > 1 or equation.outs[0].name:
             continue
-        if following != equation.origin or _is_whole(equation):
+        if following != equation.origin or is_whole(equation):
             wished[equation.outs[0]] = result_name(*equation.origin[0])
     return wished
 
 
-def _is_whole(equation: Equation) -> bool:
+def is_whole(equation: Equation) -> bool:
     """Tell whether an equation alone is what its place in the source computes.
 
     Where a loop repeats a place, the same place follows; but so it does within one call.

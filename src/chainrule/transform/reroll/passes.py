@@ -34,7 +34,8 @@ def reroll(program: Program, *, minimum: int = 3) -> Program:
     program : Program
         Not changed.
     minimum : int
-        How often a block has to repeat.
+        How often a block has to repeat. Short blocks from a single place of the source, such as
+        those of a derivative, have to repeat 8 times.
 
     Returns
     -------

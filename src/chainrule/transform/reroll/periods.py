@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -9,13 +10,14 @@ import numpy as np
 
 from ...program.bytecode import instruction_start
 from ...program.equation import Equation, Var
+from ...program.printing import is_whole
 from ..content import content_key
 
 # Parameters that may count with the iteration: where they are read, written or placed.
 INDEX_PARAMS = {"getitem": "spec", "setitem": "spec", "embed": "index"}
 
 _MOST_PERIODS = 256  # tried on one program, the likeliest ones
-_UNMARKED = 8  # one equation that repeats this often is a loop, wherever it comes from
+_UNMARKED = 8  # what repeats this often, or is this long, is a loop wherever it comes from
 
 Signatures = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -81,10 +83,7 @@ def find_runs(equations: Sequence[Equation], minimum: int) -> list[Run]:
     numbers = signatures(equations)
     longest = len(equations) // minimum
     found = {
-        run
-        for period in _periods(numbers, longest)
-        for run in _runs_of(numbers, period, minimum)
-        if period > 1 or run.trips >= _UNMARKED or equations[run.start].origin
+        run for period in _periods(numbers, longest) for run in _runs_of(numbers, period, minimum)
     }
     # Where an inner loop goes round without a break, an outer one is seen by how far back the
     # operands were computed. Its first iteration takes other operands, so that it is longer.
@@ -94,22 +93,41 @@ def find_runs(equations: Sequence[Equation], minimum: int) -> list[Run]:
         for period in _periods(linked, longest)
         for run in _runs_of(linked, period, minimum - 1)
     }
-    outer = {run for run in outer if run.trips >= minimum and not _is_multiple(run, outer)}
-    runs = found | outer
-    return sorted(
-        runs, key=lambda r: (r not in outer and _is_multiple(r, runs), -r.period, r.start)
-    )
+    multiples = _multiples(outer)
+    outer = {run for run in outer if run.trips >= minimum and run not in multiples}
+    multiples = _multiples(found | outer) - outer
+    runs = [run for run in found | outer if _is_marked(run, equations)]
+    return sorted(runs, key=lambda run: (run in multiples, -run.period, run.start))
 
 
-def _is_multiple(run: Run, runs: Collection[Run]) -> bool:
-    """Tell whether several blocks of another run are one block of this one."""
-    return any(
-        run.period % other.period == 0
-        and other.period < run.period
-        and other.start <= run.start
-        and run.stop <= other.stop
-        for other in runs
-    )
+def _is_marked(run: Run, equations: Sequence[Equation]) -> bool:
+    """Tell whether a run looks like a loop, and not like a few similar operations in a row.
+
+    Equations of a derivative come from the one place where it was asked for, whatever they do.
+    """
+    if run.trips >= _UNMARKED or run.period >= _UNMARKED:
+        return True
+    block = equations[run.start : run.start + run.period]
+    places = {e.origin[0] for e in block if e.origin}
+    return len(places) > 1 or (len(places) == run.period == 1 and is_whole(block[0]))
+
+
+def _multiples(runs: Collection[Run]) -> set[Run]:
+    """Return the runs of which one block is several blocks of another run."""
+    by_period: dict[int, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: run.start):
+        by_period.setdefault(run.period, []).append(run)
+    starts = {period: [run.start for run in group] for period, group in by_period.items()}
+    found = set()
+    for run in runs:
+        for period, group in by_period.items():
+            if period >= run.period or run.period % period:
+                continue
+            place = bisect_right(starts[period], run.start)
+            # runs of one period overlap by less than a block
+            if any(other.stop >= run.stop for other in group[max(0, place - 2) : place]):
+                found.add(run)
+    return found
 
 
 def _linked(equations: Sequence[Equation], numbers: Signatures) -> Signatures:

@@ -183,7 +183,9 @@ def _names(treedef: TreeDef) -> list[str]:
 
 def _digest(array: np.ndarray[Any, Any]) -> str:
     digest = hashlib.sha256(f"{array.dtype.name} {array.shape} ".encode())
-    digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+    # in the byte order of the file, so that machines of both orders agree
+    stored = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    digest.update(stored.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

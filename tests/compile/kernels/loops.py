@@ -10,6 +10,7 @@ from chainrule.compile.kernels import EMITTERS
 
 TYPES = {np.float64: ir.DoubleType(), np.float32: ir.FloatType()}
 I64 = ir.IntType(64)
+OPERANDS = {"pow": 2, "logaddexp": 2, "arctan2": 2}
 
 
 def target_machine():
@@ -89,4 +90,4 @@ class Loop:
 
 @functools.cache
 def loop(name, dtype):
-    return Loop(EMITTERS[name], dtype)
+    return Loop(EMITTERS[name], dtype, OPERANDS.get(name, 1))

@@ -68,4 +68,9 @@ CASES = {
     "sin": Case(mp.sin, np.sin, (*WIDE, (-1e6, 1e6)), (*QUARTERS, *NEAREST_TO_QUARTER)),
     "cos": Case(mp.cos, np.cos, (*WIDE, (-1e6, 1e6)), (*QUARTERS, *NEAREST_TO_QUARTER)),
     "tan": Case(mp.tan, np.tan, (*WIDE, (-1e6, 1e6)), (*QUARTERS, *NEAREST_TO_QUARTER)),
+    "arctan": Case(mp.atan, np.arctan, WIDE, (0.0, 0.41421356, -0.41421356, 1.0, 2.4142135)),
+    "arcsin": Case(mp.asin, np.arcsin, ((-1.0, 1.0), (0.9, 1.0)), (0.0, 0.5, -0.5, 1.0, -1.0)),
+    "arccos": Case(mp.acos, np.arccos, ((-1.0, 1.0), (0.9, 1.0)), (0.0, 0.5, -0.5, 1.0, -1.0)),
+    "arcsinh": Case(mp.asinh, np.arcsinh, WIDE, (0.0, 1.0, 2.0**25, 2.0**54)),
+    "arccosh": Case(mp.acosh, np.arccosh, ((1.0, 4.0), (1.0, 1e6)), (1.0, 2.0**25, 2.0**54)),
 }

@@ -1,7 +1,7 @@
 """Math functions as straight-line code without branches, which LLVM vectorises.
 
-Each emitter takes a builder and an operand of type ``double`` or ``float`` and returns the
-result. ``docs/math_kernels.md`` states how accurate each is.
+Each emitter takes a builder and its operands, all of type ``double`` or all of type ``float``,
+and returns the result. ``docs/math_kernels.md`` states how accurate each is.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from . import exponential, logarithm, trigonometric
+from . import exponential, inverse, logarithm, power, trigonometric
 from .expression import Number
 
-Emitter = Callable[[ir.IRBuilder, ir.Value], ir.Value]
+Emitter = Callable[..., ir.Value]
 
 
-def _emitter(kernel: Callable[[Number], Number]) -> Emitter:
-    def emit(builder: ir.IRBuilder, operand: ir.Value) -> ir.Value:
-        return kernel(Number(builder, operand)).value
+def _emitter(kernel: Callable[..., Number]) -> Emitter:
+    def emit(builder: ir.IRBuilder, *operands: ir.Value) -> ir.Value:
+        return kernel(*(Number(builder, operand) for operand in operands)).value
 
     emit.__name__ = f"emit_{kernel.__name__}"
     emit.__doc__ = kernel.__doc__
     return emit
 
 
-_KERNELS: tuple[Callable[[Number], Number], ...] = (
+_KERNELS: tuple[Callable[..., Number], ...] = (
     exponential.exp,
     exponential.exp2,
     exponential.expm1,
@@ -43,6 +43,14 @@ _KERNELS: tuple[Callable[[Number], Number], ...] = (
     trigonometric.sin,
     trigonometric.cos,
     trigonometric.tan,
+    inverse.arctan,
+    inverse.arcsin,
+    inverse.arccos,
+    inverse.arcsinh,
+    inverse.arccosh,
+    inverse.arctan2,
+    power.pow,
+    power.logaddexp,
 )
 
 EMITTERS: dict[str, Emitter] = {kernel.__name__: _emitter(kernel) for kernel in _KERNELS}

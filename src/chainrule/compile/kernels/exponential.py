@@ -63,12 +63,13 @@ def scale_down(significand: Number, shifted: Number, x: Number, unit: float) -> 
     """Return ``significand · 2^n``, of which ``x / unit`` is the logarithm to base 2, to 0."""
     format = x.format
     step = 2 * format.mantissa
-    # a subnormal result is made a normal one first, so that it is rounded only once
+    # a subnormal result is made a normal one first, so that it is rounded only once; others
+    # are made half as great, as 2^n may be too large for the format where the result is not
     deep = x < (3.0 - format.bias) * unit
     exponent = shifted.bits() << format.mantissa
-    lift = deep.choose_integer(format, step << format.mantissa, 0)
+    lift = deep.choose_integer(format, step << format.mantissa, -1 << format.mantissa)
     lifted = (significand.bits() + exponent + lift).number()
-    result = lifted * deep.choose(x.constant(2.0**-step), 1.0)
+    result = lifted * deep.choose(x.constant(2.0**-step), 2.0)
     return (x < -(format.bias + format.mantissa + 1) * unit).choose(0.0, result)
 
 

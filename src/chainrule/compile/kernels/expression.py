@@ -145,6 +145,10 @@ class Number:
         """Return whether both are equal; false for NaN."""
         return self._compare("==", other, unordered=False)
 
+    def differs_from(self, other: Number) -> Condition:
+        """Return whether both are unequal; false for NaN."""
+        return self._compare("!=", other, unordered=False)
+
     def not_below(self, other: Number | float) -> Condition:
         """Return ``not self < other``: true for NaN as well."""
         return self._compare(">=", other, unordered=True)
@@ -160,6 +164,14 @@ class Number:
     def at_least(self, bound: float) -> Number:
         """Return the greater of both; NaN stays NaN."""
         return (self < bound).choose(bound, self)
+
+    def as_double(self) -> Number:
+        """Return a number of single precision in double precision."""
+        return self._like(self.builder.fpext(self.value, DOUBLE.real))
+
+    def as_single(self) -> Number:
+        """Return a number of double precision rounded to single precision."""
+        return self._like(self.builder.fptrunc(self.value, SINGLE.real))
 
     def bits(self) -> Bits:
         """Return the stored bits."""

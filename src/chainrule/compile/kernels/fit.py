@@ -151,6 +151,7 @@ CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {
     "LOG2_E": (lambda: 1 / mp.log(2), 2),
     "LOG10_E": (lambda: 1 / mp.log(10), 2),
     "LOG10_2": (lambda: mp.log(2) / mp.log(10), 2),
+    "TWO_THIRDS": (lambda: mp.mpf(2) / 3, 2),
     "HALF_PI": (lambda: mp.pi / 2, 4),
     "TWO_OVER_PI": (lambda: 2 / mp.pi, 1),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .coefficients import COS, HALF_PI, SIN, TWO_OVER_PI
-from .double_double import fast_two_sum, two_product, two_sum
+from .double_double import Double, fast_two_sum, two_product, two_sum
 from .expression import Bits, Condition, Number, fma, polynomial
 
 # to here in magnitude the reduction is accurate
@@ -40,22 +40,21 @@ def reduce(x: Number) -> Reduced:
     return Reduced(r, lost, shifted.bits())
 
 
-def sine_of_reduced(r: Number, lost: Number) -> Number:
+def sine_of_reduced(r: Number, lost: Number) -> Double:
     """Return ``sin(r + lost)``."""
     z = r * r
     # the derivative by the lost part, 1 - z/2, keeps the sum right where r is large
     correction = fma(lost * z, -0.5, lost)
-    return fma(z * r, polynomial(z, SIN[r.format.width]), correction) + r
+    return fast_two_sum(r, fma(z * r, polynomial(z, SIN[r.format.width]), correction))
 
 
-def cosine_of_reduced(r: Number, lost: Number) -> Number:
+def cosine_of_reduced(r: Number, lost: Number) -> Double:
     """Return ``cos(r + lost)``."""
     z = r * r
-    half = z * 0.5
-    leading, rounding = fast_two_sum(r.constant(1.0), -half)
+    leading, rounding = fast_two_sum(r.constant(1.0), z * -0.5)
     square_error = fma(r, r, -z) * -0.5
     rest = fma(z * z, polynomial(z, COS[r.format.width]), rounding + square_error)
-    return leading + fma(-r, lost, rest)
+    return fast_two_sum(leading, fma(-r, lost, rest))
 
 
 def _sign(n: Bits) -> Bits:
@@ -75,7 +74,7 @@ def _within_reach(x: Number, result: Number) -> Number:
 def sin(x: Number) -> Number:
     """Return the sine."""
     r, lost, n = reduce(x)
-    size = _is_odd(n).choose(cosine_of_reduced(r, lost), sine_of_reduced(r, lost))
+    size = _is_odd(n).choose(cosine_of_reduced(r, lost).high, sine_of_reduced(r, lost).high)
     result = (size.bits() ^ _sign(n)).number()
     return _within_reach(x, x.equals(0.0).choose(x, result))
 
@@ -83,14 +82,18 @@ def sin(x: Number) -> Number:
 def cos(x: Number) -> Number:
     """Return the cosine."""
     r, lost, n = reduce(x)
-    size = _is_odd(n).choose(sine_of_reduced(r, lost), cosine_of_reduced(r, lost))
+    size = _is_odd(n).choose(sine_of_reduced(r, lost).high, cosine_of_reduced(r, lost).high)
     return _within_reach(x, (size.bits() ^ _sign(n + 1)).number())
 
 
 def tan(x: Number) -> Number:
-    """Return the tangent."""
+    """Return the tangent, ``sin(r) / cos(r)`` or ``-cos(r) / sin(r)``."""
     r, lost, n = reduce(x)
     sine, cosine = sine_of_reduced(r, lost), cosine_of_reduced(r, lost)
     odd = _is_odd(n)
-    result = odd.choose(-cosine, sine) / odd.choose(sine, cosine)
+    quotient = odd.choose(-cosine.high, sine.high) / odd.choose(sine.high, cosine.high)
+    # what the rounding of both has done to it; 2 - cos(r) is near 1 / cos(r)
+    remainder = fma(quotient, odd.choose(sine.low, -cosine.low), odd.choose(cosine.low, sine.low))
+    near = (2.0 - cosine.high) * odd.choose(quotient, 1.0)
+    result = fma(remainder, near, quotient)
     return _within_reach(x, x.equals(0.0).choose(x, result))

@@ -11,7 +11,6 @@ from .transformation import (
     Transformation,
     align,
     check_between,
-    in_dtype,
     need_params,
     scalar,
     zeros,
@@ -110,19 +109,14 @@ def adafactor(
         updates, next_rows, next_columns = [], [], []
         for p, g, row, column in zip(old, grads, rows, columns, strict=True):
             row, column, square = _mean_squares(g, row, column, scalar(fresh, g), eps1)
-            direction = g / _root(square, eps1)
+            direction = g / np.maximum(np.sqrt(square), _least(square, eps1))
+            direction = direction / np.maximum(1.0, _rms(direction) / threshold)
             size = scalar(relative, g) * np.maximum(_rms(p), eps2)
-            size = size / np.maximum(1.0, _rms(direction) / threshold)
-            change = -(in_dtype(size, g) * direction)
-            if weight_decay:
-                change = change - scalar(rate, p) * weight_decay * p
-            updates.append(change)
+            updates.append(-(size * direction) - scalar(rate * weight_decay, p) * p)
             next_rows.append(row)
             next_columns.append(column)
-        kept = AdafactorState(
-            state.count + 1, tree.unflatten(next_rows), tree.unflatten(next_columns)
-        )
-        return tree.unflatten(updates), kept
+        kept = tree.unflatten(next_rows), tree.unflatten(next_columns)
+        return tree.unflatten(updates), AdafactorState(state.count + 1, *kept)
 
     return Transformation(init, update)
 
@@ -139,10 +133,6 @@ def _mean_squares(
     column = column + fresh * (np.mean(square, axis=-2, keepdims=True) - column)
     total = np.maximum(np.mean(row, axis=-2, keepdims=True), _least(row, eps1))
     return row, column, row * column / total
-
-
-def _root(square: Any, eps1: float | None) -> Any:
-    return np.maximum(np.sqrt(square), _least(square, eps1))
 
 
 def _least(array: Any, eps1: float | None) -> float:

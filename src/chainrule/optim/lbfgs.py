@@ -120,14 +120,11 @@ def lbfgs(
             state = state._replace(stored=zero_count())
             direction = -gradient
         rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
-        if state.count == 0:
-            rate = rate / max(1.0, float(np.sum(np.abs(gradient))))
+        rate = rate if state.count else rate / max(1.0, float(np.sum(np.abs(gradient))))
         step = (float(rate) * direction).astype(layout.dtype)
         if line_search and np.any(step):
-            point = layout.ravel(params, "params")
             evaluate = _at(need_extra(closure, "closure", "lbfgs"), layout)
-            start = evaluate(point)[0] if value is None else float(value)
-            length = _search(evaluate, point, step, start, gradient)
+            length = _search(evaluate, layout.ravel(params, "params"), step, value, gradient)
             step = (length * step).astype(layout.dtype)
             if not length:
                 state = state._replace(stored=zero_count())
@@ -183,11 +180,12 @@ def _at(closure: Closure, layout: Layout) -> Callable[[Any], tuple[float, Any]]:
 
 
 def _search(
-    evaluate: Callable[[Any], tuple[float, Any]], point: Any, step: Any, start: float, gradient: Any
+    evaluate: Callable[[Any], tuple[float, Any]], point: Any, step: Any, value: Any, gradient: Any
 ) -> float:
     """Return a factor for the step that fulfils the Wolfe conditions, or just descends, or 0."""
     from scipy.optimize import line_search as strong_wolfe
 
+    start = evaluate(point)[0] if value is None else float(value)
     slope = float(np.dot(gradient, step))
     if -slope <= 10 * np.finfo(step.dtype).eps * abs(start):
         # The value cannot show a descent as small as this; the slope along the step still can.

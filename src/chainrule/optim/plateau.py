@@ -88,18 +88,12 @@ def reduce_on_plateau(
         waited = np.where(idle, 0, state.waited + 1)
         reduce = waited > patience
         lower = np.maximum(state.scale * factor, min_scale)
-        return PlateauState(
+        return _start()._replace(
             scale=np.where(reduce, lower, state.scale),
             best=np.where(better, value, state.best),
             waited=np.where(reduce, 0, waited),
             resting=np.where(reduce, cooldown, np.maximum(state.resting - 1, 0)),
-            count=0 * state.count,
-            total=0 * state.count + 0.0,
         )
-
-    def init(params: Any) -> PlateauState:
-        start = {"waited": zero_count(), "resting": zero_count(), "count": zero_count()}
-        return PlateauState(np.ones(()), np.full((), np.inf), total=np.zeros(()), **start)
 
     def update(
         gradients: Any, state: PlateauState, params: Any = None, *, value: Any = None, **extra: Any
@@ -110,4 +104,9 @@ def reduce_on_plateau(
         state = cond(state.count >= average_over, judge, lambda state: state, state)
         return tree_map(lambda g: scalar(state.scale, np.asarray(g)) * g, gradients), state
 
-    return Transformation(init, update)
+    return Transformation(lambda params: _start(), update)
+
+
+def _start() -> PlateauState:
+    waited, resting, count = zero_count(), zero_count(), zero_count()
+    return PlateauState(np.ones(()), np.full((), np.inf), waited, resting, count, np.zeros(()))

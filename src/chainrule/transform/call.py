@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,18 +98,26 @@ class TracedCall:
         """Return the function's result as the caller gets it."""
         return self.out_tree.unflatten(self.value(o) for o in self.outputs)
 
-    def pull(self, cotangents: list[Any], observe: Any = None) -> list[Any]:
+    def pull(self, cotangents: list[Any], observe: Any = None, *, last: bool = False) -> list[Any]:
         """Return the cotangents of the inputs for given cotangents of the outputs.
 
-        A cotangent is a value, a :class:`Masked` one, or None for a structural zero.
+        A cotangent is a value, a :class:`Masked` one, or None for a structural zero. With ``last``
+        nobody will pull again, and the memory of the recorded values is freed on the way.
         """
         seeds: dict[Var, Any] = {}
         for out, ct in zip(self.outputs, cotangents, strict=True):
             if type(out) is Var and ct is not None:
                 seeds[out] = add(seeds[out], ct) if out in seeds else ct
+        equations = self._consumed() if last and not self.nested else self.equations
         with np.errstate(all="ignore"):
-            found = pull_back(self.equations, seeds, self.first, self.read, observe)
+            found = pull_back(equations, seeds, self.first, self.read, observe)
         return self._in_space([found.get(v) for v in self.inputs], self.inputs, cotangents)
+
+    def _consumed(self) -> Iterator[Equation]:
+        """Yield the equations from the last to the first, keeping none of them."""
+        equations = self.recorder.equations
+        while equations:
+            yield equations.pop()
 
     def push(self, tangents: list[Any]) -> list[Any]:
         """Return the tangents of the outputs for given tangents of the inputs.

@@ -7,7 +7,7 @@ value while somebody records the derivative in turn. There is no second derivati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -104,7 +104,7 @@ def push_forward(
 
 
 def pull_back(
-    equations: Sequence[Equation],
+    equations: Sequence[Equation] | Iterator[Equation],
     cotangents: dict[Var, Any],
     first: int,
     read: Read = read_value,
@@ -114,8 +114,9 @@ def pull_back(
 
     Parameters
     ----------
-    equations : sequence of Equation
-        In program order; they are walked backwards.
+    equations : sequence of Equation or iterator
+        In program order; they are walked backwards. An iterator gives the last one first, and may
+        let go of each: what the chain rule has passed then needs no memory any more.
     cotangents : dict
         The cotangents of the results.
     first : int
@@ -131,7 +132,7 @@ def pull_back(
         The cotangents of the variables that no equation here has computed: the inputs.
     """
     cotangents = dict(cotangents)
-    for equation in reversed(equations):
+    for equation in equations if isinstance(equations, Iterator) else reversed(equations):
         primitive, operands, _, outs, _ = equation
         if primitive.joint is not None:
             _pull_joint(equation, cotangents, first, read, observe)

@@ -62,7 +62,7 @@ def value_and_grad(f: Function, argnums: Selection = 0, has_aux: bool = False) -
             arguments = Arguments(f, argnums, args, kwargs)
             call = record(arguments, recorder, nested, has_aux)
             out = scalar_output(f, call)
-            gradient = arguments.arrange(call.pull([one(out)]))
+            gradient = arguments.arrange(call.pull([one(out)], last=True))
             value = call.value(out)
             if has_aux:
                 value = (value, call.aux)

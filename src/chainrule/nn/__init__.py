@@ -38,6 +38,8 @@ from .activations import (
     softplus,
     tanh,
 )
+from .attention import MultiHeadAttention, TransformerBlock, attention
+from .cells import GRUCell, LSTMCell, RNNCell
 from .containers import Function, Residual, Sequential, apply_layer, init_state
 from .conv_layers import (
     Conv1d,
@@ -48,6 +50,7 @@ from .conv_layers import (
     Conv3dTransposed,
 )
 from .convolution import convolve, convolve_transposed
+from .dropout import Dropout
 from .linear import Embedding, Linear
 from .losses import (
     absolute_error,
@@ -64,6 +67,7 @@ from .losses import (
     squared_error,
     triplet,
 )
+from .normalisation import BatchNorm, BatchStatistics, GroupNorm, LayerNorm, RMSNorm
 from .pooling import (
     AvgPool1d,
     AvgPool2d,
@@ -76,28 +80,44 @@ from .pooling import (
     global_max_pool,
 )
 from .printing import Printed, parameter_count, summary
+from .recurrent import GRU, LSTM, RNN, length_mask, unroll
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "BatchNorm",
+    "BatchStatistics",
     "Conv1d",
     "Conv1dTransposed",
     "Conv2d",
     "Conv2dTransposed",
     "Conv3d",
     "Conv3dTransposed",
+    "Dropout",
     "Embedding",
     "Function",
+    "GRUCell",
+    "GroupNorm",
+    "LSTMCell",
+    "LayerNorm",
     "Linear",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MultiHeadAttention",
     "Printed",
+    "RMSNorm",
+    "RNNCell",
     "Residual",
     "Sequential",
+    "TransformerBlock",
     "absolute_error",
     "apply_layer",
+    "attention",
     "binary_cross_entropy",
     "convolve",
     "convolve_transposed",
@@ -118,6 +138,7 @@ __all__ = [
     "initialisers",
     "kl_divergence",
     "leaky_relu",
+    "length_mask",
     "log_softmax",
     "losses",
     "mish",
@@ -136,4 +157,5 @@ __all__ = [
     "summary",
     "tanh",
     "triplet",
+    "unroll",
 ]

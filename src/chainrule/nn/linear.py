@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import random
+from ..program.errors import TraceError
 from .checks import caller, require_features
 from .initialisers import Initialiser, fan_in_uniform, normal
 from .printing import Printed
@@ -112,8 +113,6 @@ class Embedding(Printed):
     def __call__(self, indices: Any) -> Any:
         indices = np.asarray(indices)
         if indices.dtype.kind not in "iu":
-            from ..program.errors import TraceError
-
             raise TraceError(
                 f"Embedding got indices of dtype {indices.dtype}",
                 span=caller(),

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .compile import jit
+from .program.pytree import register as register_pytree
 from .transform import (
     check_gradients,
     checkpoint,
@@ -50,6 +51,7 @@ __all__ = [
     "nn",
     "optim",
     "random",
+    "register_pytree",
     "scan",
     "stop_gradient",
     "switch",

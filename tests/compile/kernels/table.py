@@ -27,6 +27,10 @@ def softplus(x):
     return mp.log1p(mp.exp(x))
 
 
+def erfc(x):
+    return mp.erfc(x) if x < 1000 else mp.mpf(0)
+
+
 LN2 = float(np.log(2.0))
 OVERFLOW = (709.782712893384, 88.722839)
 UNDERFLOW = (-708.396, -745.13, -87.33655, -103.972)
@@ -73,4 +77,8 @@ CASES = {
     "arccos": Case(mp.acos, np.arccos, ((-1.0, 1.0), (0.9, 1.0)), (0.0, 0.5, -0.5, 1.0, -1.0)),
     "arcsinh": Case(mp.asinh, np.arcsinh, WIDE, (0.0, 1.0, 2.0**25, 2.0**54)),
     "arccosh": Case(mp.acosh, np.arccosh, ((1.0, 4.0), (1.0, 1e6)), (1.0, 2.0**25, 2.0**54)),
+    "erf": Case(mp.erf, scipy.special.erf, WIDE, (0.0, 1.0, -1.0, 4.0, 6.0)),
+    "erfc": Case(
+        erfc, scipy.special.erfc, (*WIDE, (5.0, 27.5)), (0.5, -0.5, 9.19, 10.05, 26.54, 27.22)
+    ),
 }

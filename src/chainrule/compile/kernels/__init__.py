@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from . import exponential, inverse, logarithm, power, trigonometric
+from . import error_function, exponential, inverse, logarithm, power, trigonometric
 from .expression import Number
 
 Emitter = Callable[..., ir.Value]
@@ -49,6 +49,8 @@ _KERNELS: tuple[Callable[..., Number], ...] = (
     inverse.arcsinh,
     inverse.arccosh,
     inverse.arctan2,
+    error_function.erf,
+    error_function.erfc,
     power.pow,
     power.logaddexp,
 )

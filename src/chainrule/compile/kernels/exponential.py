@@ -60,12 +60,12 @@ def power_of_two(shifted: Number, offset: int) -> Number:
 
 
 def scale_down(significand: Number, shifted: Number, x: Number, unit: float) -> Number:
-    """Return ``significand · 2^n``, of which ``x / unit`` is the logarithm to base 2, to 0."""
+    """Return ``significand · 2^n`` down to 0; n is near ``x / unit``, the significand to 2^-16."""
     format = x.format
     step = 2 * format.mantissa
     # a subnormal result is made a normal one first, so that it is rounded only once; others
     # are made half as great, as 2^n may be too large for the format where the result is not
-    deep = x < (3.0 - format.bias) * unit
+    deep = x < (20.0 - format.bias) * unit
     exponent = shifted.bits() << format.mantissa
     lift = deep.choose_integer(format, step << format.mantissa, -1 << format.mantissa)
     lifted = (significand.bits() + exponent + lift).number()

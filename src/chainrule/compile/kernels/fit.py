@@ -81,7 +81,7 @@ def remez(fit: Fit, degree: int, rounds: int = 12) -> tuple[list[Any], Any]:
 
         def error(u: Any, coefficients: list[Any] = coefficients) -> Any:
             value, weight = target(u)
-            return weight * (value - mp.polyval(coefficients[::-1], u))
+            return weight * (value - mp.fsum(c * u**k for k, c in enumerate(coefficients)))
 
         points = _extrema(error, low, high, size)
         worst = max(abs(error(u)) for u in points)
@@ -110,6 +110,11 @@ def split(value: Any, width: int, parts: int) -> tuple[float, ...]:
 def _atanh_tail(z: Any) -> Any:
     s = mp.sqrt(z)
     return (2 * mp.atanh(s) - 2 * s) / s**3
+
+
+def _scaled_erfc(t: Any) -> Any:
+    x = 4 * (1 + t) / (1 - t)
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
 HALF_LN2 = mp.mpf("0.34658")
@@ -144,6 +149,10 @@ FITS: dict[str, Fit] = {
     "ARCSIN": Fit(
         lambda z: (mp.asin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, "0.2501", 11, 4
     ),
+    # erf(x) / x - 1 in z = x²
+    "ERF": Fit(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1, 0, 1, 11, 6),
+    # (1 + 2 x) exp(x²) erfc(x) in t = (x - 4) / (x + 4), from x = 1/2 to 28
+    "ERFCX": Fit(_scaled_erfc, -mp.mpf(7) / 9, mp.mpf(3) / 4, 21, 10),
 }
 
 CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {
@@ -160,15 +169,15 @@ CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {
 def _lines(name: str, values: tuple[tuple[float, ...], tuple[float, ...]]) -> list[str]:
     lines = [f"{name}: Table = {{"]
     for width, numbers in zip((64, 32), values, strict=True):
-        lines += [f"    {width}: ("]
-        lines += [f"        {number!r}," for number in numbers]
-        lines += ["    ),"]
+        if len(numbers) == 1:
+            lines += [f"    {width}: ({numbers[0]!r},),"]
+            continue
+        lines += [f"    {width}: (", *(f"        {number!r}," for number in numbers), "    ),"]
     return [*lines, "}", ""]
 
 
-def main() -> None:
-    """Print ``coefficients.py``."""
-    mp.mp.dps = DIGITS
+def module() -> str:
+    """Return the text of ``coefficients.py``."""
     lines = [
         '"""Coefficients of the kernels, by format width. Written by ``fit.py``; do not edit."""',
         "",
@@ -186,8 +195,9 @@ def main() -> None:
             columns.append(tuple(rounded(c, width) for c in coefficients))
             lines.append(f"# {width} bits: greatest error {mp.nstr(worst, 2)}, degree {degree}")
         lines += _lines(name, (columns[0], columns[1]))
-    print("\n".join(lines[:-1]))
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    with mp.workdps(DIGITS):
+        print(module(), end="")

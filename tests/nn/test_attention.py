@@ -103,7 +103,7 @@ def test_transformer_block_against_torch(causal, norm_first, dtype):
 def test_gradients(options):
     block = nn.TransformerBlock.init(KEY, 4, 2, hidden=5)
     x = drawn(1, np.float64, (2, 4, 4))[0]
-    check_gradients(lambda m, x: np.sum(np.sin(m(x, **options))), block, x, max_elements=5, order=2)
+    check_gradients(lambda m, x: np.sum(np.sin(m(x, **options))), block, x, max_elements=4)
 
 
 def test_causal_attention_does_not_see_the_future():

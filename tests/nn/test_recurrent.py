@@ -138,8 +138,14 @@ def test_gradients(kind):
     model = getattr(nn, kind).init(KEY, 2, 3, bidirectional=True)
     x = drawn(4, np.float64, (2, 4, 2))[0]
     mask = nn.length_mask([4, 2], 4)
+    check_gradients(lambda m, x: np.sum(np.sin(m(x, mask=mask)[0])), model, x, max_elements=4)
+
+
+def test_second_order():
+    cell = nn.GRUCell.init(KEY, 1, 2, bias=False)
+    x = drawn(4, np.float64, (1, 3, 1))[0]
     check_gradients(
-        lambda m, x: np.sum(np.sin(m(x, mask=mask)[0])), model, x, max_elements=8, order=2
+        lambda x: np.sum(nn.unroll(cell, x, np.zeros((1, 2)))[0] ** 2), x, max_elements=2, order=2
     )
 
 

@@ -11,7 +11,7 @@ from ..program.pytree import flatten
 
 
 def parameter_count(model: Any) -> int:
-    """Return how many numbers the arrays of a model hold.
+    """Return how many numbers the leaves of a model hold.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def _lines(node: Any) -> list[str]:
     opening, closing, parts = _parts(node)
     lines = [opening]
     for label, child in parts:
-        count = parameter_count(child)
+        count = 0 if isinstance(child, bool | int | float | str) else parameter_count(child)
         first, *rest = _lines(child)
         if rest:
             first, last = f"{label}{first}", rest.pop() + ","

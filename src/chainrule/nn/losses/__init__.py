@@ -14,6 +14,7 @@ from .classification import (
 )
 from .embeddings import cosine_embedding, cosine_similarity, triplet
 from .regression import absolute_error, huber, smooth_l1, squared_error
+from .sequences import ctc
 
 __all__ = [
     "absolute_error",
@@ -21,6 +22,7 @@ __all__ = [
     "cosine_embedding",
     "cosine_similarity",
     "cross_entropy",
+    "ctc",
     "hinge",
     "huber",
     "kl_divergence",

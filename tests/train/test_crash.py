@@ -120,11 +120,13 @@ def test_a_second_ctrl_c_interrupts_at_once(tmp_path):
 def test_resumed_in_one_process(tmp_path):
     """The state of a run, step by step: any checkpoint leads to the same end."""
     whole = run(tmp_path / "whole")
-    for steps in (1, 7, 8, 9, 20):
-        folder = tmp_path / str(steps)
-        stop = lambda event, run, n=steps: event["event"] == "checkpoint" and run.step >= n
-        run_until(folder, stop)
+    places = [(1, "step"), (7, "checkpoint"), (8, "step"), (8, "checkpoint"), (8, "evaluation"),
+              (9, "step"), (16, "evaluation"), (20, "checkpoint")]  # fmt: skip
+    for steps, kind in places:
+        folder = tmp_path / f"{steps} {kind}"
+        run_until(folder, lambda e, run, n=steps, k=kind: e["event"] == k and run.step >= n)
         resumed = run(folder, resume=True)
+        same_run(folder, tmp_path / "whole")
         leaves = [flatten((r.model, r.state, r.best_model))[0] for r in (whole, resumed)]
         for one, two in zip(*leaves, strict=True):
             assert one.tobytes() == two.tobytes()

@@ -41,9 +41,19 @@ class TestLog:
         with EventLog(file) as log:
             for kind, step in [("start", 0), ("step", 1), ("step", 2), ("resume", 1),
                                ("step", 2), ("resume", 0), ("step", 1)]:  # fmt: skip
-                log.write(kind, step=step, mark=(kind, step))
+                log.write(kind, step=step, mark=(kind, step), evaluated=False)
         kept = [tuple(e["mark"]) for e in read_events(file)]
         assert kept == [("start", 0), ("resume", 0), ("step", 1)]
+
+    @pytest.mark.parametrize("evaluated", [True, False])
+    def test_an_evaluation_that_comes_again_counts_once(self, tmp_path, evaluated):
+        file = tmp_path / "events.jsonl"
+        with EventLog(file) as log:
+            log.write("step", step=4)
+            log.write("evaluation", step=4)
+            log.write("resume", step=4, evaluated=evaluated)
+        kinds = [e["event"] for e in read_events(file)]
+        assert kinds == ["step", *(["evaluation"] if evaluated else []), "resume"]
 
     def test_without_a_file_events_go_nowhere(self):
         with EventLog() as log:

@@ -84,7 +84,7 @@ def read_events(path: FilePath) -> list[Event]:
     >>> with EventLog(file) as log:
     ...     for step in (1, 2, 3):
     ...         _ = log.write("step", step=step, loss=1 / step)
-    ...     _ = log.write("resume", step=1)
+    ...     _ = log.write("resume", step=1, evaluated=False)
     ...     _ = log.write("step", step=2, loss=math.nan)
     >>> [(e["event"], e["step"]) for e in read_events(file)]
     [('step', 1), ('resume', 1), ('step', 2)]
@@ -96,9 +96,16 @@ def read_events(path: FilePath) -> list[Event]:
                 break
             event = _numbers(json.loads(line))
             if event["event"] == "resume":
-                events = [e for e in events if e.get("step", 0) <= event["step"]]
+                events = [e for e in events if _stays(e, event)]
             events.append(event)
     return events
+
+
+def _stays(event: Event, resume: Event) -> bool:
+    """Whether an event is part of the checkpoint from which a run was resumed."""
+    if event["step"] == resume["step"] and event["event"] == "evaluation":
+        return bool(resume["evaluated"])  # else it comes again
+    return bool(event["step"] <= resume["step"])
 
 
 def _drop_torn_line(path: Path) -> None:

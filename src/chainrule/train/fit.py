@@ -130,13 +130,12 @@ def fit(
         folder=_folder(folder, resume), save_every=save_every,
     )  # fmt: skip
     run = Run.begin(model, optimiser, state, step_key, source)
-    resumed = resume and settings.folder is not None and (settings.folder / LAST).exists()
-    if resumed and settings.folder is not None:
+    if resume and settings.folder is not None and (settings.folder / LAST).exists():
         run = run.resumed(settings.folder / LAST)
     step = make_step(loss, optimiser, dtype)
 
     with Session(settings, log) as session:
-        session.begin(run, source, resumed)
+        session.begin(run, source)
         try:
             while not session.reason(run):
                 with reading(source, run.epoch, run.batch) as batches:

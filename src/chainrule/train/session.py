@@ -70,6 +70,8 @@ class Session:
 
     def __enter__(self) -> Session:
         folder = self.settings.folder
+        # also after a run that was killed before its first checkpoint
+        self._continues = folder is not None and (folder / EVENTS).exists()
         with ExitStack() as stack:
             self.events = EventLog(None if folder is None else folder / EVENTS)
             stack.callback(self.events.close)
@@ -97,11 +99,11 @@ class Session:
                 self._stop_wanted = True
         return event
 
-    def begin(self, run: Run, source: Any, resumed: bool) -> None:
+    def begin(self, run: Run, source: Any) -> None:
         """Record how the run starts or goes on."""
         self._first_step = run.step
-        if resumed and self.settings.folder is not None:
-            self.tell(run, "resume")
+        if self._continues and self.settings.folder is not None:
+            self.tell(run, "resume", evaluated=not run.loss_count)
             events = read_events(self.settings.folder / EVENTS)
             self.history = [e for e in events if e["event"] == "evaluation"]
         leaves, _ = flatten(run.model)

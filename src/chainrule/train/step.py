@@ -82,7 +82,24 @@ def supervised(criterion: Loss, **settings: Any) -> Loss:
         return criterion(outputs, targets, **settings), state
 
     loss.__name__ = getattr(criterion, "__name__", "loss")
+    loss.needs_key = draws  # type: ignore[attr-defined]  # read by make_step
     return loss
+
+
+def draws(model: Any) -> bool:
+    """Whether a model uses a key; making one for nothing would cost as much as a small layer.
+
+    Examples
+    --------
+    >>> from chainrule import nn
+    >>> draws(nn.Sequential(nn.tanh, nn.relu)), draws(nn.Sequential(nn.tanh, nn.Dropout(0.5)))
+    (False, True)
+    """
+    from .. import nn
+
+    if type(model) is nn.Sequential:
+        return any(draws(layer) for layer in model.layers)
+    return draws(model.layer) if type(model) is nn.Residual else "key" in accepted(model)
 
 
 def make_step(loss: Loss, optimiser: Any, dtype: Any = None) -> Callable[[Run, Any], Any]:
@@ -106,6 +123,7 @@ def make_step(loss: Loss, optimiser: Any, dtype: Any = None) -> Callable[[Run, A
     from ..optim import apply
 
     takes = accepted(loss)
+    needs_key = getattr(loss, "needs_key", lambda model: "key" in takes)
     computed = in_precision(loss, dtype)
     plain = value_and_grad(computed)
     stateful = value_and_grad(computed, has_aux=True)
@@ -115,7 +133,7 @@ def make_step(loss: Loss, optimiser: Any, dtype: Any = None) -> Callable[[Run, A
         options: dict[str, Any] = {}
         if "train" in takes:
             options["train"] = True
-        if "key" in takes:
+        if needs_key(run.model):
             options["key"] = random.fold_in(run.key, run.step)
         state = run.state
         if state is not None and "state" not in takes:

@@ -125,9 +125,12 @@ def expit(x: Number) -> Number:
     """Return the logistic function ``1 / (1 + e^-x)``."""
     e, relative = exp_of_minus_size(x)
     negative = x < 0.0
-    quotient = negative.choose(e, 1.0) / (1.0 + e)
-    # where e is also the numerator, its own rounding error is felt
-    result = fma(quotient, negative.choose(relative, 0.0), quotient)
+    denominator = fast_two_sum(x.constant(1.0), e)
+    quotient = negative.choose(e, 1.0) / denominator.high
+    # what the roundings of the denominator and, where it is the numerator, of e have done
+    inverse = negative.choose(1.0 - quotient, quotient)
+    correction = fma(-denominator.low, inverse, negative.choose(relative, 0.0))
+    result = fma(quotient, correction, quotient)
     return x.is_nan().choose(x, result)
 
 
@@ -174,8 +177,8 @@ def sinh(x: Number) -> Number:
     """Return the hyperbolic sine."""
     r, rest, quarter, inverse = halves(x)
     p = rest + r
-    # 2^n (1 + p) - 2^-n / (1 + p), in which 1 / (1 + p) = 1 - p / (1 + p)
-    small = fma(quarter, rest, inverse * (p / (p + 1.0)))
-    result = (fma(quarter, r, quarter - inverse) + small) * 2.0
+    # 2^n (1 + p) - 2^-n / (1 + p), in which 1 / (1 + p) = 1 - r - rest + p² / (1 + p)
+    small = fma(quarter, rest, inverse * (rest - p * p / (p + 1.0)))
+    result = (fma(quarter + inverse, r, quarter - inverse) + small) * 2.0
     result = (abs(x) < 2.0 ** -(x.format.mantissa // 2 + 2)).choose(abs(x), result)
     return too_large(abs(x), HYPERBOLIC_OVERFLOW, result).with_sign_of(x)

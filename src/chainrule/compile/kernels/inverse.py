@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple
 
 from .coefficients import ARCSIN, ARCTAN, HALF_PI
-from .double_double import Double, fast_two_sum, two_sum
+from .double_double import Double, fast_two_sum, two_product, two_sum
 from .exponential import LN_2
 from .expression import Condition, Number, fma, polynomial
-from .logarithm import log1p
+from .logarithm import log1p, log1p_of_sum
 
 TAN_EIGHTH_PI = math.sqrt(2.0) - 1.0
 
@@ -127,6 +127,13 @@ def arccosh(x: Number) -> Number:
     limit = 2.0 ** (x.format.mantissa + 2)
     great = x > limit
     above = x.at_most(limit) - 1.0
-    argument = above + fma(above, above, above * 2.0).sqrt()
-    result = log1p(great.choose(x, argument)) + great.choose(x.constant(LN_2), 0.0)
+    square = two_product(above, above)
+    inside = two_sum(above * 2.0, square.high)
+    root = inside.high.sqrt()
+    lost = fma(-root, root, inside.high) + (inside.low + square.low)
+    argument = fast_two_sum(root, above)
+    # at x = 1 nothing is lost, and nothing may be divided by the root
+    low = fma(lost, 0.5 / root.at_least(x.format.tiny), argument.low)
+    high = great.choose(x, argument.high)
+    result = log1p_of_sum(high, great.choose(0.0, low)) + great.choose(x.constant(LN_2), 0.0)
     return (x < 1.0).choose(math.nan, result)

@@ -78,12 +78,19 @@ def log(x: Number) -> Number:
 
 def log1p(x: Number) -> Number:
     """Return ``log(1 + x)`` without cancellation."""
+    return log1p_of_sum(x, None)
+
+
+def log1p_of_sum(x: Number, low: Number | None) -> Number:
+    """Return ``log(1 + x + low)`` with a correction below the last place of x."""
     format = x.format
     total, error = two_sum(x.constant(1.0), x)
     k, f, biased = decompose(total)
     # 2^-k; for the greatest k it would be subnormal, and the error is below every last place
     inverse = ((2 * format.bias - biased) << format.mantissa).at_least(0).number()
     f, lost = fast_two_sum(f, error * inverse)
+    if low is not None:
+        lost = fma(low, inverse, lost)
     result = at_the_ends(x, natural(k, f, lost), -math.inf, -1.0)
     return x.equals(0.0).choose(x, result)  # -0.0 keeps its sign
 
@@ -138,4 +145,9 @@ def softplus(x: Number) -> Number:
 def arctanh(x: Number) -> Number:
     """Return the inverse hyperbolic tangent."""
     size = abs(x)
-    return (log1p((size + size) / (1.0 - size)) * 0.5).with_sign_of(x)
+    denominator = fast_two_sum(x.constant(1.0), -size)
+    inverse = 1.0 / denominator.high
+    quotient = (size + size) * inverse
+    remainder = fma(-quotient, denominator.high, size + size)
+    low = fma(-quotient, denominator.low, remainder) * inverse
+    return (log1p_of_sum(quotient, low) * 0.5).with_sign_of(x)

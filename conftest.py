@@ -6,10 +6,16 @@ unrun comes after the line ``<!--- skip: next -->`` or is not marked ``python``.
 """
 
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE
+from importlib.util import find_spec
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+# The rooms for neighbours that are not installed.
+collect_ignore = [
+    f"src/chainrule/interop/{name}.py" for name in ("jax", "torch") if find_spec(name) is None
+]
 
 
 @pytest.fixture

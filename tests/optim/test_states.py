@@ -165,6 +165,22 @@ def test_training_fits_into_a_scan(name):
         np.testing.assert_allclose(scanned[k], start[0][k], rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["nesterov", "adamw", "adafactor"])
+def test_a_step_can_be_compiled(name):
+    optimiser = OPTIMISERS[name]
+    params = model(np.float32)
+    state = other = optimiser.init(params)
+    compiled = cr.jit(optimiser.update)
+    for _ in range(3):
+        gradients = closure(params)[1]
+        mine, state = compiled(gradients, state, params)
+        updates, other = optimiser.update(gradients, other, params)
+        for one, two in zip(flatten(mine)[0], flatten(updates)[0], strict=True):
+            assert one.dtype == two.dtype
+            np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-7)
+        params = optim.apply(params, updates)
+
+
 # -- errors --------------------------------------------------------------------------------------
 
 

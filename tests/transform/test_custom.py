@@ -202,3 +202,18 @@ def test_code_in_c_is_refused_and_works_with_a_rule():
     ruled = custom_rule(plain, vjp=lambda ct, y, t: (ct * 3 * t**2,))
     assert grad(ruled)(2.0) == 12.0
     assert grad(grad(ruled))(2.0) == 12.0
+
+
+def test_the_function_makes_plain_arrays_also_where_it_is_differentiated():
+    seen = []
+
+    @custom_rule
+    def f(x):
+        made = [np.zeros(2), np.asarray(1.5), np.array([1.0]), np.vectorize(float)(np.arange(2))]
+        seen.extend(type(array) for array in made)
+        return grad(lambda a: a**3)(x) + np.sum(made[0])  # a trace of its own
+
+    f.vjp(lambda ct, y, x: (ct * 6 * x,))
+    gradient = grad(lambda x: f(x) * np.full(2, x)[1])
+    assert gradient(2.0) == pytest.approx(9 * 2.0**2)
+    assert set(seen) == {np.ndarray}

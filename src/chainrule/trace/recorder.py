@@ -189,8 +189,8 @@ def current() -> Recorder | None:
 
 
 @contextmanager
-def recording(recorder: Recorder) -> Iterator[Recorder]:
-    """Make ``recorder`` the one of this thread."""
+def recording(recorder: Recorder | None) -> Iterator[Recorder | None]:
+    """Make ``recorder`` the one of this thread; None lets code run as if outside of any trace."""
     previous = STATE.recorder
     STATE.recorder = recorder
     try:

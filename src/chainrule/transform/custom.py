@@ -16,6 +16,7 @@ from ..program.primitive import Primitive
 from ..program.pytree import TreeDef, flatten
 from ..program.spans import span_of
 from ..trace import Tracer, current
+from ..trace.recorder import recording
 from ..trace.tracer import bind_joint
 from .linear import vjp as pull_of
 from .scanning import _type
@@ -134,7 +135,10 @@ class _Run:
         return f"<{self.custom.name}>"
 
     def call(self, *leaves: Any) -> tuple[Any, ...]:
-        out, self.out_tree = flatten(self.custom.f(*self.in_tree.unflatten(leaves), **self.options))
+        # The function may hand arrays of its own to code that takes nothing but plain ones.
+        with recording(None):
+            out = self.custom.f(*self.in_tree.unflatten(leaves), **self.options)
+        out, self.out_tree = flatten(out)
         return tuple(np.asarray(o)[()] for o in out)
 
     def types(self, *types: ArrayType) -> tuple[ArrayType, ...]:

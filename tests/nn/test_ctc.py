@@ -82,7 +82,17 @@ def test_padding_of_labels_does_not_matter():
 
 
 def test_labels_that_do_not_fit():
-    assert nn.ctc(np.zeros((1, 2, 3)), np.array([[1, 1]])) == np.inf
+    logits, labels = np.zeros((2, 2, 3)), np.array([[1, 1], [1, 2]])
+    assert nn.ctc(logits, labels, reduction="none")[0] == np.inf
+    slope = grad(lambda z: nn.ctc(z, labels, reduction="sum"))(logits)
+    assert np.all(slope[0] == 0.0)
+    assert np.any(slope[1] != 0.0)
+
+
+def test_single_time():
+    logits = drawn(4, np.float64, (1, 1, 3))[0]
+    slope = grad(lambda z: nn.ctc(z, np.array([[1]])))(logits)
+    np.testing.assert_allclose(slope, nn.softmax(logits) - np.eye(3)[[[1]]], atol=1e-12)
 
 
 def test_refusals():

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from chainrule import check_gradients, grad, nn, random
+from chainrule import check_gradients, grad, nn, random, vmap
 from chainrule.program.errors import ShapeError, TraceError
 from chainrule.program.pytree import flatten, leaf_paths, tree_map
 from tests.nn.oracle import DTYPES, close, compare, compare_model, drawn, torch_or_skip
@@ -161,6 +161,21 @@ def test_gradients_of_a_model():
     )
     x = drawn(0, np.float64, (5, 3))[0]
     check_gradients(lambda m, x: np.mean(np.square(m(x))), model, x, order=2)
+
+
+def test_gradient_for_each_example():
+    first, second = random.split(KEY)
+    model = nn.Sequential(nn.Linear.init(first, 3, 4), nn.gelu, nn.Linear.init(second, 4, 2))
+    x, classes = drawn(0, np.float64, (5, 3))[0], np.array([0, 1, 1, 0, 1])
+
+    def loss(model, x, c):
+        return nn.cross_entropy(model(x), c)
+
+    each = vmap(grad(loss), in_axes=(None, 0, 0))(model, x, classes)
+    for row in range(5):
+        alone = grad(loss)(model, x[row : row + 1], classes[row : row + 1])
+        for got, expected in zip(flatten(each)[0], flatten(alone)[0], strict=True):
+            np.testing.assert_allclose(got[row], expected, atol=1e-12)
 
 
 def test_same_key_same_parameters():

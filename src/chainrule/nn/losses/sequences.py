@@ -43,7 +43,7 @@ def ctc(
     Notes
     -----
     Labels that do not fit into the time have the probability 0: the loss is infinite and its
-    gradient NaN. Leave such sequences out.
+    gradient 0.
 
     References
     ----------

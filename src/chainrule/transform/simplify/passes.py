@@ -56,9 +56,9 @@ def simplify(program: Program, *, fast: bool = False) -> Program:
     """
     equations, outputs = program.equations, program.outputs
     while True:
-        before = len(equations), outputs
+        before = len(equations), list(map(id, outputs))
         equations, outputs = _simplified(equations, outputs, fast)
-        if (len(equations), outputs) == before:
+        if (len(equations), list(map(id, outputs))) == before:
             break
     return replace(program, equations=equations, outputs=outputs)
 
@@ -135,7 +135,8 @@ class _Rewriter:
 
 def _simple_body(body: Body, fast: bool) -> Body:
     equations, outputs = _simplified(body.equations, body.outputs, fast)
-    if len(equations) == len(body.equations) and outputs == body.outputs:
+    same = all(o is before for o, before in zip(outputs, body.outputs, strict=True))
+    if same and len(equations) == len(body.equations):
         return body
     captures = list(zip(body.outer, body.captured, strict=True))
     return Body(body.inputs, captures, equations, outputs, body.out_tree)

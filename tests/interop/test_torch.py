@@ -110,6 +110,28 @@ def test_trees_integers_and_unused_arguments():
     assert torch.all(unused.grad == 0)
 
 
+def test_their_function_of_integers_and_trees():
+    f = from_torch(lambda p, index: {"picked": p["W"][index], "sum": p["W"].sum()})
+
+    def loss(p, index):
+        out = f(p, index)
+        return np.sum(out["picked"]) + 2 * out["sum"] + np.sum(p["unused"])
+
+    index = np.array([0, 2, 2])
+    found = cr.grad(loss)({"W": A, "unused": 1.0}, index)
+    expected = np.full((3, 4), 2.0)
+    np.add.at(expected, index, 1.0)
+    np.testing.assert_array_equal(found["W"], expected)
+    assert found["unused"] == 1
+
+
+def test_their_function_is_recorded_without_values_when_its_result_is_described():
+    f = from_torch(lambda x: torch.sin(x) * 2, result=lambda x: np.zeros(np.shape(x)))
+    xs = np.arange(3.0)
+    np.testing.assert_allclose(cr.vmap(cr.grad(f))(xs), 2 * np.cos(xs))
+    np.testing.assert_allclose(cr.vmap(cr.grad(cr.grad(f)))(xs), -2 * np.sin(xs))
+
+
 def test_a_tensor_that_changed_in_place_is_refused():
     x = torch.ones(3, requires_grad=True)
     y = x * 1

@@ -136,7 +136,7 @@ def from_torch(f: Function, result: Function | None = None) -> Function:
         return out_tree.unflatten(_array(out) for out in outs)
 
     def rule(ct: Any, y: Any, *args: Any) -> Any:
-        return from_torch(_pulled(f))(ct, *args)
+        return from_torch(_pulled(f), result=lambda ct, *args: args)(ct, *args)
 
     functools.update_wrapper(run, f, updated=())
     return custom_rule(run, vjp=rule, result=result)

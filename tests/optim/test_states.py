@@ -167,6 +167,7 @@ def test_training_fits_into_a_scan(name):
 
 @pytest.mark.parametrize("name", ["nesterov", "adamw", "adafactor"])
 def test_a_step_can_be_compiled(name):
+    pytest.importorskip("llvmlite")
     optimiser = OPTIMISERS[name]
     params = model(np.float32)
     state = other = optimiser.init(params)

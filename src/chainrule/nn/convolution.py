@@ -94,22 +94,38 @@ def convolve(
         per_axis("stride", stride, dimensions),
         per_axis("dilation", dilation, dimensions),
     )
-    batch, positions = x.shape[0], patches.shape[2 : 2 + dimensions]
-    outputs, inputs = weight.shape[0] // groups, weight.shape[1]
-    length = inputs * math.prod(kernel)
+    y = _product(patches, weight) if groups == 1 else _grouped_product(patches, weight, groups)
+    return y if bias is None else y + np.reshape(bias, (-1, *(1,) * dimensions))
 
-    # (batch, groups, inputs, *positions, *kernel) -> (groups, batch · positions, inputs · kernel)
-    patches = np.reshape(patches, (batch, groups, inputs, *positions, *kernel))
+
+def _product(patches: Any, weight: Any) -> Any:
+    """Multiply windows by a weight: (batch · positions, inputs · kernel) by its transpose."""
+    dimensions = weight.ndim - 2
+    batch, positions = patches.shape[0], patches.shape[2 : 2 + dimensions]
+    outputs, length = weight.shape[0], math.prod(weight.shape[1:])
+    space = tuple(range(2, 2 + dimensions))
+    offsets = tuple(range(2 + dimensions, 2 + 2 * dimensions))
+    rows = np.transpose(patches, (0, *space, 1, *offsets))
+    rows = np.reshape(rows, (batch * math.prod(positions), length))
+    y = np.reshape(rows @ np.reshape(weight, (outputs, length)).T, (batch, *positions, outputs))
+    return np.transpose(y, (0, dimensions + 1, *range(1, 1 + dimensions)))
+
+
+def _grouped_product(patches: Any, weight: Any, groups: int) -> Any:
+    """Do the same for each group of channels, as a stack of products."""
+    dimensions = weight.ndim - 2
+    batch, positions = patches.shape[0], patches.shape[2 : 2 + dimensions]
+    outputs, inputs = weight.shape[0] // groups, weight.shape[1]
+    length = math.prod(weight.shape[1:])
+    patches = np.reshape(patches, (batch, groups, inputs, *patches.shape[2:]))
     space = tuple(range(3, 3 + dimensions))
     offsets = tuple(range(3 + dimensions, 3 + 2 * dimensions))
     rows = np.transpose(patches, (1, 0, *space, 2, *offsets))
     rows = np.reshape(rows, (groups, batch * math.prod(positions), length))
-
     columns = np.swapaxes(np.reshape(weight, (groups, outputs, length)), 1, 2)
     y = np.reshape(rows @ columns, (groups, batch, *positions, outputs))
     y = np.transpose(y, (1, 0, dimensions + 2, *range(2, 2 + dimensions)))
-    y = np.reshape(y, (batch, groups * outputs, *positions))
-    return y if bias is None else y + np.reshape(bias, (-1, *(1,) * dimensions))
+    return np.reshape(y, (batch, groups * outputs, *positions))
 
 
 def convolve_transposed(

@@ -13,7 +13,7 @@ import scipy.special
 
 from chainrule.compile.kernels import EMITTERS
 from tests.compile.kernels.loops import OPERANDS, loop
-from tests.compile.kernels.table import CASES
+from tests.compile.kernels.table import BOUNDS, CASES
 from tests.compile.kernels.test_accuracy import DTYPES, errors, points
 from tests.compile.kernels.test_two_operands import power_operands
 
@@ -74,12 +74,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10, help="sets of points for the accuracy")
     rounds = parser.parse_args().rounds
-    print("| function | ulp, f64 | ulp, f32 | ns, f64 | NumPy | ns, f32 | NumPy |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| function | bound | ulp, f64 | ulp, f32 | ns, f64 | NumPy | ns, f32 | NumPy |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name in EMITTERS:
         with mp.workdps(60):
             worst = [worst_error(name, dtype, rounds) for dtype in DTYPES]
-        cells = ["-" if error is None else f"{error:.2f}" for error in worst]
+        cells = [f"{BOUNDS[name]}"]
+        cells += ["-" if error is None else f"{error:.2f}" for error in worst]
         cells += [f"{time:.2f}" for dtype in DTYPES for time in nanoseconds(name, dtype)]
         print(f"| `{name}` | " + " | ".join(cells) + " |", flush=True)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from .. import random
 from .run import Result, Run, as_key, reading, source_of
-from .session import LAST, Session, Settings
+from .session import LAST, Session, Settings, folder_of_run
 from .step import DivergedError, make_step
 from .tensors import FilePath
 
@@ -127,7 +125,7 @@ def fit(
         epochs=epochs, steps=steps, loss=loss, validation=validation, metrics=metrics or {},
         monitor=monitor, mode=mode, patience=patience, validate_every=validate_every,
         batch_size=batch_size, dtype=dtype, callbacks=callbacks,
-        folder=_folder(folder, resume), save_every=save_every,
+        folder=folder_of_run(folder, resume), save_every=save_every,
     )  # fmt: skip
     run = Run.begin(model, optimiser, state, step_key, source)
     if resume and settings.folder is not None and (settings.folder / LAST).exists():
@@ -148,41 +146,9 @@ def fit(
                         if session.reason(run):
                             break
                     else:
-                        run = _after_epoch(run, session, validate_every)
+                        run = session.ended_epoch(run)
         except DivergedError as error:
             error.result = session.result(run, "diverged")
             raise
         reason = session.reason(run) or "epochs"
         return session.result(run if reason == "interrupted" else session.evaluated(run), reason)
-
-
-def _after_epoch(run: Run, session: Session, validate_every: int | None) -> Run:
-    if not run.batch:
-        raise ValueError(f"the data has no batches in epoch {run.epoch + 1}")
-    if not validate_every:
-        run = session.evaluated(run)
-    run = run.next_epoch()
-    session.saved(run)
-    return run
-
-
-def _folder(folder: FilePath | None, resume: bool) -> Path | None:
-    """Make the folder of a run, which must be empty of other runs."""
-    if folder is None:
-        if resume:
-            raise ValueError("to resume a run, say in which folder it is")
-        return None
-    if folder == "auto":
-        if resume:
-            raise ValueError("to resume a run, say in which folder it is")
-        stamp, number = time.strftime("%Y-%m-%d_%H-%M-%S"), 1
-        while (path := Path("runs", f"{stamp}_{number}")).exists():
-            number += 1
-    else:
-        path = Path(folder)
-    if not resume and (path / LAST).exists():
-        raise FileExistsError(
-            f"{path} holds a run already: say resume=True to go on with it, or another folder"
-        )
-    path.mkdir(parents=True, exist_ok=True)
-    return path

@@ -17,8 +17,9 @@ from .events import Event, EventLog, read_events
 from .interrupt import Interrupt
 from .run import Result, Run
 from .step import Loss, evaluate
+from .tensors import FilePath
 
-__all__ = ["LAST", "Session", "Settings"]
+__all__ = ["LAST", "Session", "Settings", "folder_of_run"]
 
 LAST, BEST, EVENTS = "last.safetensors", "best.safetensors", "events.jsonl"
 
@@ -143,6 +144,16 @@ class Session:
         self.history.append(self.tell(run, "evaluation", **fields, best=run.waited == 0))
         return run
 
+    def ended_epoch(self, run: Run) -> Run:
+        """Judge the model after an epoch and go on to the next."""
+        if not run.batch:
+            raise ValueError(f"the data has no batches in epoch {run.epoch + 1}")
+        if not self.settings.validate_every:
+            run = self.evaluated(run)
+        run = run.next_epoch()
+        self.saved(run)
+        return run
+
     def saved(self, run: Run, *, now: bool = False) -> None:
         """Write the checkpoints when it is time to."""
         folder = self.settings.folder
@@ -193,3 +204,25 @@ class Session:
         if self.settings.epochs is not None and hasattr(source, "__len__"):
             limits.append(self.settings.epochs * len(source))
         return min(limits, default=None)
+
+
+def folder_of_run(folder: FilePath | None, resume: bool) -> Path | None:
+    """Make the folder of a run, which must be empty of other runs."""
+    if folder is None:
+        if resume:
+            raise ValueError("to resume a run, say in which folder it is")
+        return None
+    if folder == "auto":
+        if resume:
+            raise ValueError("to resume a run, say in which folder it is")
+        stamp, number = time.strftime("%Y-%m-%d_%H-%M-%S"), 1
+        while (path := Path("runs", f"{stamp}_{number}")).exists():
+            number += 1
+    else:
+        path = Path(folder)
+    if not resume and (path / LAST).exists():
+        raise FileExistsError(
+            f"{path} holds a run already: say resume=True to go on with it, or another folder"
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    return path

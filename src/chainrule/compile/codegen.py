@@ -38,6 +38,8 @@ class Nest:
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * len(self.slots))
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
+        # each nest is optimised by itself: the passes take more than linear time in a function
+        self.function.attributes.add("noinline")
         for argument in self.function.args:
             argument.add_attribute("noalias")
         self.pointer = dict(zip(self.slots, self.function.args, strict=True))

@@ -71,11 +71,9 @@ def fit(
         From a name to a function like the loss, such as ``supervised(accuracy)``.
     validate_every : int, optional
         Steps between evaluations; by default there is one after each epoch.
-    monitor : str
-        What tells the best model: ``"loss"``, which is that of the validation if there is one, or
-        the name of a metric.
-    mode : {"min", "max"}
-        Whether it is best when small or when large.
+    monitor, mode : str
+        What tells the best model: ``"loss"`` (of the validation, if there is one) or the name of a
+        metric; and whether its ``"min"`` or its ``"max"`` is best.
     patience : int, optional
         Stop after so many evaluations in a row that were not the best.
     callbacks : sequence of callables
@@ -84,8 +82,7 @@ def fit(
         Where ``events.jsonl``, ``last.safetensors`` and ``best.safetensors`` go; by default a new
         one below ``runs``. None writes nothing.
     resume : bool
-        Go on from the last checkpoint in the folder, if there is one, to the same bits as if the
-        run had never stopped.
+        Go on from the last checkpoint in the folder, if any, as if the run had never stopped.
     save_every : float
         Seconds between checkpoints. There is always one at the end.
     log : {"auto", "terminal", "notebook", "lines", None}
@@ -109,9 +106,8 @@ def fit(
     >>> def loss(model, x, y):
     ...     return np.mean((model["a"] * x + model["b"] - y) ** 2)
     >>> start = {"a": np.zeros(()), "b": np.zeros(())}
-    >>> result = train.fit(
-    ...     start, loss, (x, 3 * x + 1), optim.sgd(0.3), epochs=20, folder=None, log=None
-    ... )
+    >>> examples, quiet = (x, 3 * x + 1), {"folder": None, "log": None}
+    >>> result = train.fit(start, loss, examples, optim.sgd(0.3), epochs=20, **quiet)
     >>> result.model["a"].round(3), result.model["b"].round(3), result.reason
     (np.float64(3.0), np.float64(1.0), 'epochs')
     """

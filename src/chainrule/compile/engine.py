@@ -16,6 +16,8 @@ def _host() -> tuple[Any, str, str]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features: str = llvm.get_host_cpu_features().flatten()
+    if "+avx512f" in features:
+        features += ",-prefer-256-bit"  # else LLVM leaves half of each vector unused
     return llvm.Target.from_default_triple(), llvm.get_host_cpu_name(), features
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from .. import random
 from .run import Result, Run, as_key, reading, source_of
-from .session import LAST, Session, Settings, folder_of_run
-from .step import DivergedError, make_step
+from .session import Session, Settings, folder_of_run
+from .step import DivergedError, clipped, make_step
 from .tensors import FilePath
 
 __all__ = ["fit"]
@@ -111,12 +111,9 @@ def fit(
     >>> result.model["a"].round(3), result.model["b"].round(3), result.reason
     (np.float64(3.0), np.float64(1.0), 'epochs')
     """
-    from .. import optim
-
     data_key, step_key = random.split(as_key(key))
     source = source_of(data, batch_size, data_key)
-    if clip is not None:
-        optimiser = optim.chain(optim.clip_by_global_norm(clip), optimiser)
+    optimiser = clipped(optimiser, clip)
     settings = Settings(
         epochs=epochs, steps=steps, loss=loss, validation=validation, metrics=metrics or {},
         monitor=monitor, mode=mode, patience=patience, validate_every=validate_every,
@@ -124,8 +121,9 @@ def fit(
         folder=folder_of_run(folder, resume), save_every=save_every,
     )  # fmt: skip
     run = Run.begin(model, optimiser, state, step_key, source)
-    if resume and settings.folder is not None and (settings.folder / LAST).exists():
-        run = run.resumed(settings.folder / LAST)
+    # without resume=True there is none: folder_of_run has seen to that
+    if (checkpoint := settings.checkpoint) is not None and checkpoint.exists():
+        run = run.resumed(checkpoint)
     step = make_step(loss, optimiser, dtype)
 
     with Session(settings, log) as session:

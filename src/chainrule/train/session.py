@@ -19,7 +19,7 @@ from .run import Result, Run
 from .step import Loss, evaluate
 from .tensors import FilePath
 
-__all__ = ["LAST", "Session", "Settings", "folder_of_run"]
+__all__ = ["Session", "Settings", "folder_of_run"]
 
 LAST, BEST, EVENTS = "last.safetensors", "best.safetensors", "events.jsonl"
 
@@ -44,6 +44,11 @@ class Settings:
     callbacks: Sequence[Callback]
     folder: Path | None
     save_every: float
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Where the run goes on from, if there is such a file."""
+        return None if self.folder is None else self.folder / LAST
 
     def __post_init__(self) -> None:
         if self.epochs is None and self.steps is None:

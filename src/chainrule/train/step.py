@@ -155,6 +155,13 @@ def make_step(loss: Loss, optimiser: Any, dtype: Any = None) -> Callable[[Run, A
     return step
 
 
+def clipped(optimiser: Any, norm: float | None) -> Any:
+    """Return an optimiser that gets gradients of at most this global norm."""
+    from .. import optim
+
+    return optimiser if norm is None else optim.chain(optim.clip_by_global_norm(norm), optimiser)
+
+
 def evaluate(
     model: Any,
     functions: Mapping[str, Loss],

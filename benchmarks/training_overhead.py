@@ -1,7 +1,8 @@
 """What ``fit`` costs beside a loop written by hand: ``python -m benchmarks.training_overhead``.
 
-Both loops take turns, and the shortest turns are compared, which what else the machine does has
-touched least. What `fit` does once per run (folder, two checkpoints) counts as well.
+CPU time is compared, of the shortest of several turns, since what else the machine does touches it
+least; set OPENBLAS_NUM_THREADS=1, for threads that wait count too. What `fit` does once per run
+(folder, checkpoints) is included.
 """
 
 import tempfile
@@ -39,9 +40,9 @@ def by_fit(start, batches, optimiser, folder):
 
 
 def seconds(function, *args):
-    began = time.perf_counter()
+    began = time.process_time()
     function(*args)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def measure(width, size, steps):

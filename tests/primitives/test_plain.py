@@ -10,7 +10,7 @@ import pytest
 from chainrule import grad, jvp
 from chainrule.program.arraytype import array_type
 from chainrule.program.equation import Var
-from chainrule.program.primitive import PRIMITIVES, Traced
+from chainrule.program.primitive import PRIMITIVES, Primitive, Traced
 from chainrule.trace import Tracer
 from chainrule.trace.session import Session
 

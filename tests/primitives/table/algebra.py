@@ -39,8 +39,9 @@ row("tensordot 1", lambda a, b: np.tensordot(a, b, 1), x23, x34)
 row("tensordot 0", lambda a, b: np.tensordot(a, b, 0), x5, p5)
 row("kron", np.kron, x23, x5)
 row("vecdot", lambda a, b: np.vecdot(a, b), x23, x23[:1])
-row("matvec", lambda a, b: np.matvec(a, b), B, numbers(3))
-row("vecmat", lambda a, b: np.vecmat(a, b), numbers(2, 3), B)
+if hasattr(np, "matvec"):  # since NumPy 2.2
+    row("matvec", lambda a, b: np.matvec(a, b), B, numbers(3))
+    row("vecmat", lambda a, b: np.vecmat(a, b), numbers(2, 3), B)
 row("multi_dot", lambda a, b, c: np.linalg.multi_dot([a, b, c]), x23, x34, x34.T)
 for _mode in ("full", "same", "valid"):
     for _n in (2, 5, 7):

@@ -20,11 +20,6 @@ BLOCK = 4096  # elements that one running sum takes before it is added to the to
 Index = tuple[Any, ...]
 
 
-def zero_index(n: int) -> Index:
-    """Return the index of an array's only element."""
-    return tuple(I64(0) for _ in range(n))
-
-
 class Nest:
     """Writes the function of one group: its loops, and what they load, compute and store."""
 

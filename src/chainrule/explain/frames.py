@@ -14,7 +14,7 @@ from types import CodeType
 from typing import Any
 
 from ..program.equation import Equation
-from ..program.spans import Span, Statement, is_internal, span_of, statement_of
+from ..program.spans import is_internal, span_of, statement_of
 
 Frame = tuple[CodeType, int]
 Path = tuple[Frame, ...]
@@ -100,8 +100,3 @@ def common_depth(equations: Sequence[Equation]) -> int:
             break
         depth += 1
     return depth
-
-
-def statement_span(frame: Frame) -> tuple[Span, Statement | None]:
-    """Span of a frame's operation, and the statement around it."""
-    return span_of(*frame), statement_of(*frame)

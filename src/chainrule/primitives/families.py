@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..program.arraytype import ArrayType, shape_of
+from ..program.arraytype import ArrayType
 from ..program.errors import UnsupportedError
 from ..program.primitive import FUNCTIONS, Primitive, Rule, Traced
 from ..program.spans import span_of, user_frame
@@ -57,26 +57,6 @@ def elementwise(
 def piecewise_constant(name: str, ufunc: Any, text: str, impl: Any = None) -> Primitive:
     """Declare an element-wise operation whose derivative is zero wherever it has one."""
     return elementwise(name, ufunc, text=text, impl=impl, differentiable=False)
-
-
-def same_dtype(shape: tuple[int, ...], like: ArrayType) -> ArrayType:
-    """Return a type with another shape and the dtype of ``like``."""
-    return ArrayType(shape, like.dtype)
-
-
-def example(t: ArrayType) -> Any:
-    """Return an array of a type that occupies one element, to ask NumPy about shapes."""
-    return np.broadcast_to(np.ones((), t.dtype), t.shape)
-
-
-def type_by_example(impl: Callable[..., Any]) -> Callable[..., ArrayType]:
-    """Return a type rule that asks the implementation itself, on arrays of ones."""
-
-    def rule(*types: ArrayType, **params: Any) -> ArrayType:
-        out = impl(*(example(t) for t in types), **params)
-        return ArrayType(shape_of(out), out.dtype)
-
-    return rule
 
 
 def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:

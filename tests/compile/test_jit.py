@@ -306,3 +306,15 @@ def test_no_memory_is_lost_over_many_calls():
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 50_000
+
+
+def test_compiled_functions_come_and_go():
+    for _ in range(3):
+        made = [jit(lambda x, k=k: x * float(k)) for k in range(30)]
+        for k, f in enumerate(made):
+            close(f(np.arange(3.0)), np.arange(3.0) * k)
+        del made, f
+        gc.collect()
+        # reuse the memory that was freed, with every bit set
+        filler = [bytes([255]) * size for size in (32, 48, 64, 96) for _ in range(500)]
+        assert len(filler) == 2000

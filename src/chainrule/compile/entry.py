@@ -136,10 +136,15 @@ class _MethodDef(ctypes.Structure):
     )
 
 
-def python_function(address: int, keep: list[Any]) -> Any:
-    """Return a callable for an emitted entry; ``keep`` holds what has to live as long."""
+# Python reads a function's definition once more when the function goes away, so a definition must
+# outlive its function, whatever the order in which objects are freed: these few bytes stay.
+_definitions: list[_MethodDef] = []
+
+
+def python_function(address: int) -> Any:
+    """Return a callable for an emitted entry, whose machine code the caller has to keep."""
     definition = _MethodDef(b"native", address, METH_FASTCALL, None)
-    keep.append(definition)
+    _definitions.append(definition)
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.POINTER(_MethodDef), ctypes.c_void_p, ctypes.c_void_p]

@@ -64,7 +64,7 @@ class Native:
         begin = time.perf_counter()
         self.code = Code(self._text)
         self.seconds["optimise"] = time.perf_counter() - begin
-        self.call = python_function(self.code.address("entry"), self.keep)
+        self.call = python_function(self.code.address("entry"))
         return self
 
     @property

@@ -69,7 +69,8 @@ row("diagflat", lambda a: np.diagflat(a, 1), x23)
 row("triangles", lambda a: np.tril(a, -1) + np.triu(a, 1) ** 2, x34)
 row("triangle of a vector", lambda a: np.tril(a), x5)
 row("trace", lambda a: np.trace(a) * a.trace(1), x34)
-row("unstack", lambda a: np.unstack(a, axis=1)[1] * np.astype(a, a.dtype)[:, 0], x34)
+if hasattr(np, "unstack"):  # since NumPy 2.1
+    row("unstack", lambda a: np.unstack(a, axis=1)[1] * np.astype(a, a.dtype)[:, 0], x34)
 row("apply_along_axis", lambda a: np.apply_along_axis(lambda v: np.outer(v, v)[1], 1, a), x234)
 row("copy", lambda a: a.copy() * np.copy(a), x5)
 row(

@@ -218,8 +218,9 @@ for _axis in (None, 0, 1, -1):
     row(f"cumsum {_axis}", lambda x, a=_axis: np.cumsum(x, a), x234)
     row(f"cumprod {_axis}", lambda x, a=_axis: np.cumprod(x, a), x234)
 row("cumprod with zeros", np.cumprod, np.array([0.5, 0.0, 2.0, 0.0, 3.0]), analytic=True)
-row("cumulative_sum", lambda x: np.cumulative_sum(x, axis=1, include_initial=True), x23)
-row("cumulative_prod", lambda x: np.cumulative_prod(x), x5)
+if hasattr(np, "cumulative_sum"):  # since NumPy 2.1
+    row("cumulative_sum", lambda x: np.cumulative_sum(x, axis=1, include_initial=True), x23)
+    row("cumulative_prod", lambda x: np.cumulative_prod(x), x5)
 row("nancumsum", lambda x: np.nancumsum(np.where(x5 > 1, np.nan, x)), x5)
 row("nancumprod", lambda x: np.nancumprod(np.where(x5 > 1, np.nan, x)), x5)
 row("maximum.accumulate", lambda x: np.maximum.accumulate(x, 1), x34)

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .compile import jit
 from .program.pytree import register as register_pytree
 from .transform import (
     check_gradients,
@@ -28,6 +27,7 @@ from .transform import (
 
 if TYPE_CHECKING:
     from . import data, nn, optim, random, train
+    from .compile import jit
     from .explain import explain
 
 __version__ = "0.1.0"
@@ -67,6 +67,10 @@ _LAZY = frozenset({"data", "explain", "nn", "optim", "random", "train"})
 
 def __getattr__(name: str) -> Any:
     """Import a part that takes longer to load when it is first asked for."""
+    if name == "jit":
+        from .compile import jit
+
+        return jit
     if name in _LAZY:
         from importlib import import_module
 

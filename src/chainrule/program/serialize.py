@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -41,6 +40,8 @@ def fingerprint(program: Program) -> str:
     """Return a hash of a program's equations, constants and types, but not of its names."""
     content = _Writer(array=_array_digest, names=False).program(program)
     text = json.dumps(content, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    import hashlib  # with OpenSSL behind it, slow to import
+
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -75,6 +76,8 @@ def _array_data(array: np.ndarray[Any, Any]) -> str:
 
 
 def _array_digest(array: np.ndarray[Any, Any]) -> str:
+    import hashlib
+
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -57,6 +56,8 @@ _in_machinery = _Machinery().__getitem__
 
 
 def _has_compiled_parts(filename: str) -> bool:
+    from pathlib import Path  # takes milliseconds to import, and few traces get here
+
     folder, installed = Path(filename).parent, {"site-packages", "dist-packages"}
     if not installed.intersection(folder.parts):
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable
 from typing import Any
 
@@ -49,7 +48,11 @@ def _number_key(value: Any) -> Hashable:
 
 def _bytes_key(array: np.ndarray[Any, Any]) -> bytes:
     raw = array.tobytes()
-    return raw if len(raw) <= _DIGESTED else hashlib.blake2b(raw, digest_size=16).digest()
+    if len(raw) <= _DIGESTED:
+        return raw
+    import hashlib  # with OpenSSL behind it, slow to import
+
+    return hashlib.blake2b(raw, digest_size=16).digest()
 
 
 def _other_key(value: Any) -> Hashable:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .program.pytree import register as register_pytree
+from . import errors, tree
 from .transform import (
     check_gradients,
     checkpoint,
@@ -24,6 +24,7 @@ from .transform import (
     vmap,
     while_loop,
 )
+from .tree import register as register_pytree
 
 if TYPE_CHECKING:
     from . import data, nn, optim, random, train
@@ -38,6 +39,7 @@ __all__ = [
     "cond",
     "custom_rule",
     "data",
+    "errors",
     "explain",
     "fori_loop",
     "grad",
@@ -56,6 +58,7 @@ __all__ = [
     "stop_gradient",
     "switch",
     "train",
+    "tree",
     "value_and_grad",
     "vjp",
     "vmap",

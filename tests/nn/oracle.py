@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import value_and_grad
-from chainrule.program.pytree import flatten
+from chainrule.tree import flatten
 
 TOLERANCE = {np.float64: 1e-10, np.float32: 2e-4}
 DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chainrule import check_gradients, grad, nn, random
-from chainrule.program.errors import ShapeError
-from chainrule.program.pytree import flatten
+from chainrule.errors import ShapeError
+from chainrule.tree import flatten
 from tests.nn.oracle import DTYPES, compare, compare_model, drawn, torch_or_skip
 
 KEY = random.key(3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import check_gradients, grad, nn
-from chainrule.program.errors import ShapeError
+from chainrule.errors import ShapeError
 from tests.nn.oracle import DTYPES, compare, drawn, torch_or_skip
 
 LABELS = np.array([[1, 2, 2], [3, 1, 0], [1, 1, 4], [0, 0, 0]])

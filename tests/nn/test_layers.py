@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from chainrule import check_gradients, grad, nn, random, vmap
-from chainrule.program.errors import ShapeError, TraceError
-from chainrule.program.pytree import flatten, leaf_paths, tree_map
+from chainrule.errors import ShapeError, TraceError
+from chainrule.tree import flatten
+from chainrule.tree import map as tree_map
+from chainrule.tree import paths as leaf_paths
 from tests.nn.oracle import DTYPES, close, compare, compare_model, drawn, torch_or_skip
 
 KEY = random.key(7)

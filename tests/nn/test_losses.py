@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import check_gradients, grad, nn
-from chainrule.program.errors import ShapeError
+from chainrule.errors import ShapeError
 from tests.nn.oracle import DTYPES, compare, drawn, torch_or_skip
 
 REDUCTION = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from chainrule import check_gradients, grad, nn, random
-from chainrule.program.errors import ShapeError, TraceError
-from chainrule.program.pytree import flatten, tree_map
+from chainrule.errors import ShapeError, TraceError
+from chainrule.tree import flatten
+from chainrule.tree import map as tree_map
 from tests.nn.oracle import DTYPES, compare_model, drawn, torch_or_skip
 
 KEY = random.key(2)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from chainrule import grad, nn, random, scan
-from chainrule.program.pytree import flatten, tree_map
+from chainrule.tree import flatten
+from chainrule.tree import map as tree_map
 from tests.nn.oracle import drawn
 
 KEYS = random.split(random.key(6), 4)

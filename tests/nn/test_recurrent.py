@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chainrule import check_gradients, grad, nn, random, value_and_grad
-from chainrule.program.errors import ShapeError
-from chainrule.program.pytree import flatten
+from chainrule.errors import ShapeError
+from chainrule.tree import flatten
 from tests.nn.oracle import DTYPES, close, compare_model, drawn, torch_or_skip
 
 KEY = random.key(5)

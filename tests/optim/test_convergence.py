@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import optim
-from chainrule.program.pytree import flatten
+from chainrule.tree import flatten
 
 
 def train(optimiser, f, params, steps):

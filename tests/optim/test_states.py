@@ -9,7 +9,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import optim
-from chainrule.program.pytree import flatten, tree_map
+from chainrule.tree import flatten
+from chainrule.tree import map as tree_map
 
 
 @dataclasses.dataclass

@@ -13,9 +13,10 @@ from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save_file
 
 from chainrule import random, train
-from chainrule.program.pytree import flatten, leaf_paths
 from chainrule.train import checkpoint
 from chainrule.train.tensors import CheckpointError, read_tensors, serialize
+from chainrule.tree import flatten
+from chainrule.tree import paths as leaf_paths
 
 
 class Pair(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from chainrule import train
-from chainrule.program.pytree import flatten
+from chainrule.tree import flatten
 
 from .trainee import EPOCHS, run
 

@@ -9,8 +9,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import data, nn, optim, random, train
-from chainrule.program.pytree import flatten, tree_map
 from chainrule.train.tensors import CheckpointError
+from chainrule.tree import flatten
+from chainrule.tree import map as tree_map
 
 
 def problem(examples=70, dtype=np.float64):

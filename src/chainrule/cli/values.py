@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program.pytree import flatten
+from .. import tree
 from .target import InputError, Target
 
 _Parameters = Mapping[str, inspect.Parameter]
@@ -128,7 +128,7 @@ def select(values: Values, wanted: str | None, target: Target) -> tuple[int, ...
 
 
 def _is_floating(value: Any) -> bool:
-    leaves = [np.asarray(leaf) for leaf in flatten(value)[0] if not isinstance(leaf, str)]
+    leaves = [np.asarray(leaf) for leaf in tree.leaves(value) if not isinstance(leaf, str)]
     return bool(leaves) and all(leaf.dtype.kind in "fc" for leaf in leaves)
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
-from ..program.pytree import flatten, leaf_paths, tree_map
+from .. import random, tree
 
 __all__ = ["Batches"]
 
@@ -107,7 +106,7 @@ class Batches:
             missing = self.size - len(picked)
             if missing and self.last == "fill":
                 picked = np.concatenate([picked, np.resize(order, missing)])
-            batch = tree_map(lambda array, i=picked: np.asarray(array[i]), self.arrays)
+            batch = tree.map(lambda array, i=picked: np.asarray(array[i]), self.arrays)
             if self.augment is not None:
                 batch = self.augment(random.fold_in(augment_key, index), batch)
             yield batch
@@ -143,8 +142,8 @@ def count_examples(arrays: Any) -> int:
         ...
     ValueError: data['x'] holds 4 examples, but data['y'] holds 3
     """
-    leaves, _ = flatten(arrays)
-    paths = leaf_paths(arrays, "data")
+    leaves = tree.leaves(arrays)
+    paths = tree.paths(arrays, "data")
     if not leaves:
         raise ValueError("there are no arrays")
     for path, leaf in zip(paths, leaves, strict=True):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import random
-from ..program.pytree import tree_map
+from ..tree import map as tree_map
 from .batches import count_examples
 
 __all__ = ["Split", "hold_out"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program.pytree import tree_map
+from ..tree import map as tree_map
 
 __all__ = ["Stream", "stack"]
 

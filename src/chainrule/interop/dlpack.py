@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program.pytree import tree_map
+from ..tree import map as tree_map
 
 __all__ = ["from_dlpack", "to_dlpack"]
 

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..program.pytree import TreeDef, flatten
-from ..transform import custom_rule, vjp
+from .. import custom_rule, vjp
+from ..tree import TreeDef, flatten
 
 __all__ = ["from_jax", "to_jax"]
 

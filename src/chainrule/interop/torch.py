@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..program.pytree import TreeDef, flatten
-from ..transform import custom_rule, vjp
+from .. import custom_rule, vjp
+from ..tree import TreeDef, flatten
 
 __all__ = ["from_torch", "to_torch"]
 

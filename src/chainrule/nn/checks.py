@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 import numpy as np
 
-from ..program.errors import ShapeError
-from ..program.spans import Span, is_internal, span_of
+from ..errors import ShapeError, Span, call_from_outside
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def caller() -> Span | None:
     """Return where the user's code called into this room."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not is_internal(file) and not os.path.abspath(file).startswith(_HERE):
-            return span_of(frame.f_code, frame.f_lasti)
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
+    return call_from_outside(_HERE)
 
 
 def require_shape(fits: bool, title: str, why: str, help: str) -> None:

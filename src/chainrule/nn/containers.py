@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
-from ..program.pytree import flatten
+from .. import random, tree
 from .printing import Printed
 
 STATIC = {"static": True}
@@ -168,12 +167,12 @@ def _parameters(cls: Any) -> frozenset[str]:
 
 def as_layer(layer: Any) -> Any:
     """Return a layer, with a plain function made one."""
-    leaves = flatten(layer)[0]
+    leaves = tree.leaves(layer)
     if not callable(layer):
         raise TypeError(f"a layer is something to call, not {type(layer).__name__}")
     if len(leaves) != 1 or leaves[0] is not layer:
         return layer
-    held = flatten(getattr(layer, "__dict__", {}))[0]
+    held = tree.leaves(getattr(layer, "__dict__", {}))
     if any(isinstance(leaf, np.ndarray) for leaf in held):
         raise TypeError(
             f"the arrays of a {type(layer).__name__} cannot be found: make its class a dataclass"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import random
-from ..program.errors import TraceError
+from ..errors import TraceError
 from .checks import caller
 from .containers import STATIC
 from .printing import Printed

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import random
-from ..program.errors import TraceError
+from ..errors import TraceError
 from .checks import caller, require_features
 from .initialisers import Initialiser, fan_in_uniform, normal
 from .printing import Printed

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import stop_gradient
-from ..program.errors import TraceError
+from ..errors import TraceError
 from .checks import caller, require_features, require_shape
 from .containers import STATIC
 from .printing import Printed

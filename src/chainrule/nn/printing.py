@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program.pytree import flatten
+from .. import tree
 
 
 def parameter_count(model: Any) -> int:
@@ -19,7 +19,7 @@ def parameter_count(model: Any) -> int:
     >>> nn.parameter_count(nn.Linear.init(random.key(0), 3, 4))
     16
     """
-    return sum(int(np.size(leaf)) for leaf in flatten(model)[0])
+    return sum(int(np.size(leaf)) for leaf in tree.leaves(model))
 
 
 def summary(model: Any) -> str:

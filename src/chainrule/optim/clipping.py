@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..program.pytree import flatten, tree_map
+from ..tree import leaves
+from ..tree import map as tree_map
 from .transformation import Transformation, check_between, in_dtype, stateless
 
 __all__ = ["clip_by_global_norm", "clip_by_value", "global_norm"]
@@ -21,7 +22,7 @@ def global_norm(tree: Any) -> Any:
     >>> float(global_norm({"W": np.array([[3.0]]), "b": np.array([0.0, 4.0])}))
     5.0
     """
-    squares = [np.sum(np.square(np.abs(leaf)), dtype=np.float64) for leaf in flatten(tree)[0]]
+    squares = [np.sum(np.square(np.abs(leaf)), dtype=np.float64) for leaf in leaves(tree)]
     return np.sqrt(sum(squares))
 
 

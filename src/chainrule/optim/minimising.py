@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..program.pytree import tree_map
-from ..transform import hvp, value_and_grad
+from .. import hvp, value_and_grad
+from ..tree import map as tree_map
 from .vector import Layout
 
 __all__ = ["Minimum", "minimize"]

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.pytree import tree_map
-from ..transform import cond
+from .. import cond
+from ..tree import map as tree_map
 from .scaling import zero_count
 from .transformation import Transformation, check_between, need_extra, scalar
 

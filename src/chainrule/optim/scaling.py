@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.pytree import tree_map
+from ..tree import map as tree_map
 from .transformation import (
     Transformation,
     align,

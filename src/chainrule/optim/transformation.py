@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..program.pytree import TreeDef, flatten
+from ..tree import TreeDef, flatten
 
 __all__ = ["Transformation", "apply", "chain", "identity", "masked"]
 

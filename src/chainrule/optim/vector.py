@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program.pytree import TreeDef, flatten
+from ..tree import TreeDef, flatten
 
 
 class Layout:

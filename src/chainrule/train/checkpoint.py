@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program.pytree import TreeDef, flatten
+from ..tree import TreeDef, flatten
 from .tensors import CheckpointError, FilePath, read_tensors, serialize, storable
 
 __all__ = ["CheckpointError", "load", "save"]

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
+from .. import random, tree
 from ..data import Batches, Stream
-from ..program.pytree import flatten
 from .checkpoint import load
 from .tensors import CheckpointError, FilePath
 
@@ -172,7 +171,7 @@ def source_of(data: Any, batch_size: int, key: Any = None) -> Any:
     """
     if hasattr(data, "epoch"):
         return data
-    leaves, _ = flatten(data)
+    leaves = tree.leaves(data)
     arrays = leaves and all(isinstance(leaf, np.ndarray) and leaf.ndim for leaf in leaves)
     if arrays and not isinstance(data, list):  # a list of arrays is a list of batches
         return Batches(data, batch_size, key=key)

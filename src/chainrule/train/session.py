@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..program.pytree import flatten
+from .. import tree
 from .checkpoint import save
 from .display import display_for
 from .events import Event, EventLog, read_events
@@ -112,7 +112,7 @@ class Session:
             self.tell(run, "resume", evaluated=not run.loss_count)
             events = read_events(self.settings.folder / EVENTS)
             self.history = [e for e in events if e["event"] == "evaluation"]
-        leaves, _ = flatten(run.model)
+        leaves = tree.leaves(run.model)
         self.tell(
             run,
             "start",

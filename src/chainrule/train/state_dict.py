@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program.pytree import flatten
+from ..tree import flatten
 from .checkpoint import arrange
 from .tensors import CheckpointError, FilePath, read_tensors
 

@@ -11,10 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
-from ..program.primitive import Traced
-from ..program.pytree import flatten, tree_map
-from ..transform import value_and_grad
+from .. import random, tree, value_and_grad
 from .run import Run, reading, source_of
 
 __all__ = ["DivergedError", "evaluate", "make_step", "supervised"]
@@ -202,7 +199,7 @@ def evaluate(
     with reading(source_of(data, batch_size), 0, 0) as batches:
         for batch in batches:
             args = batch if isinstance(batch, tuple) else (batch,)
-            count = len(flatten(batch)[0][0])
+            count = len(tree.leaves(batch)[0])
             examples += count
             for name, f in functions.items():
                 offered = {"train": False, "state": state}
@@ -220,11 +217,11 @@ def in_precision(f: Loss, dtype: Any) -> Loss:
         return f
 
     def cast(leaf: Any) -> Any:
-        floating = isinstance(leaf, Traced | np.ndarray) and leaf.dtype.kind == "f"
+        floating = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
         return leaf.astype(dtype) if floating else leaf
 
     def computed(model: Any, *args: Any, **options: Any) -> Any:
-        return f(tree_map(cast, model), *tree_map(cast, args), **options)
+        return f(tree.map(cast, model), *tree.map(cast, args), **options)
 
     computed.__name__ = getattr(f, "__name__", "loss")
     return computed

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors, tree
 from .transform import (
-    check_gradients,
     checkpoint,
     cond,
     custom_rule,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from . import data, nn, optim, random, train
     from .compile import jit
     from .explain import explain
+    from .transform import check_gradients
 
 __version__ = "0.1.0"
 
@@ -74,6 +74,10 @@ def __getattr__(name: str) -> Any:
         from .compile import jit
 
         return jit
+    if name == "check_gradients":
+        from .transform import check_gradients
+
+        return check_gradients
     if name in _LAZY:
         from importlib import import_module
 

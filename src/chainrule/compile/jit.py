@@ -226,7 +226,7 @@ def _described(equation: Equation, reason: str) -> str:
 
 
 def _simplified(program: Program) -> Program:
-    from ..transform.simplify import simplify
+    from ..transform.simplification import simplify
 
     return simplify(program)
 

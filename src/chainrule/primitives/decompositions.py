@@ -12,7 +12,7 @@ decomposition; Golub and Pereyra for the pseudo-inverse.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +38,7 @@ from ..program.primitive import Primitive, implements
 from . import batching
 from .elementwise import NEGATED
 from .families import known, real_dtype, unsupported
-from .linalg import check_square, inexact, transposed
+from .linalg import check_square, inexact, result_of, transposed
 
 
 def _right_solve(a: Any) -> LinearMap:
@@ -122,13 +122,6 @@ QR_R = Primitive(
 )
 
 
-class QRResult(NamedTuple):
-    """What :func:`numpy.linalg.qr` returns."""
-
-    Q: Any
-    R: Any
-
-
 @implements(np.linalg.qr)
 def _qr(a: Any, mode: str = "reduced") -> Any:
     rows, columns = shape_of(a)[-2:]
@@ -140,7 +133,7 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
             help="use mode='reduced' on a matrix with at least as many rows as columns",
         )
     a = inexact(a)
-    return QR_R(a) if mode == "r" else QRResult(QR_Q(a), QR_R(a))
+    return QR_R(a) if mode == "r" else result_of(np.linalg.qr)(QR_Q(a), QR_R(a))
 
 
 # -- symmetric eigenvalues -----------------------------------------------------------------------
@@ -188,13 +181,6 @@ EIGENVECTORS = Primitive(
 )
 
 
-class EighResult(NamedTuple):
-    """What :func:`numpy.linalg.eigh` returns."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
 def _lower(a: Any, uplo: str) -> Any:
     if uplo.upper() not in ("L", "U"):
         raise ValueError("UPLO argument must be 'L' or 'U'")
@@ -203,9 +189,9 @@ def _lower(a: Any, uplo: str) -> Any:
 
 
 @implements(np.linalg.eigh)
-def _eigh(a: Any, UPLO: str = "L") -> EighResult:
+def _eigh(a: Any, UPLO: str = "L") -> Any:
     a = _lower(a, UPLO)
-    return EighResult(EIGENVALUES(a), EIGENVECTORS(a))
+    return result_of(np.linalg.eigh)(EIGENVALUES(a), EIGENVECTORS(a))
 
 
 @implements(np.linalg.eigvalsh)
@@ -285,14 +271,6 @@ SVD_VH = Primitive(
 )
 
 
-class SVDResult(NamedTuple):
-    """What :func:`numpy.linalg.svd` returns."""
-
-    U: Any
-    S: Any
-    Vh: Any
-
-
 @implements(np.linalg.svd)
 def _svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
@@ -313,7 +291,7 @@ def _svd(
             why="each pair of complex singular vectors is defined only up to a phase",
             help="use np.linalg.svdvals where the singular values are enough",
         )
-    return SVDResult(SVD_U(a), SVDVALS(a), SVD_VH(a))
+    return result_of(np.linalg.svd)(SVD_U(a), SVDVALS(a), SVD_VH(a))
 
 
 @implements(np.linalg.svdvals)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..maps import Cast, Fourier, LinearMap, Pad, Slice, compose, scale
 from ..program.arraytype import ArrayType, ndim_of, shape_of
-from ..program.primitive import Primitive, implements
+from ..program.primitive import BY_NAME, Primitive
 from . import batching
 from .families import normalize_axes, real_dtype
 
@@ -103,6 +103,16 @@ INVERSE_REAL_FOURIER = Primitive(
 # -- numpy.fft -----------------------------------------------------------------------------------
 
 
+def _implements(name: str) -> Callable[[Any], Any]:
+    """Answer a function of ``numpy.fft`` by its name: its users import it, and nobody else."""
+
+    def register(answer: Any) -> Any:
+        BY_NAME[f"numpy.fft.{name}"] = answer
+        return answer
+
+    return register
+
+
 def _sized(x: Any, axis: int, n: int | None) -> Any:
     """Crop an axis to length ``n``, or fill it up with zeros."""
     given = shape_of(x)[axis]
@@ -160,15 +170,15 @@ def _many(inverse: bool, default: Any) -> Callable[..., Any]:
     return answer
 
 
-implements(np.fft.fft)(_one(False))
-implements(np.fft.ifft)(_one(True))
-implements(np.fft.fft2)(_many(False, (-2, -1)))
-implements(np.fft.ifft2)(_many(True, (-2, -1)))
-implements(np.fft.fftn)(_many(False, None))
-implements(np.fft.ifftn)(_many(True, None))
+_implements("fft")(_one(False))
+_implements("ifft")(_one(True))
+_implements("fft2")(_many(False, (-2, -1)))
+_implements("ifft2")(_many(True, (-2, -1)))
+_implements("fftn")(_many(False, None))
+_implements("ifftn")(_many(True, None))
 
 
-@implements(np.fft.rfft)
+@_implements("rfft")
 def _rfft(a: Any, n: int | None = None, axis: int = -1, norm: Norm | None = None) -> Any:
     if a.dtype.kind == "c":
         raise TypeError("rfft takes a real signal; use fft for a complex one")
@@ -176,7 +186,7 @@ def _rfft(a: Any, n: int | None = None, axis: int = -1, norm: Norm | None = None
     return REAL_FOURIER(_sized(a, axis, n), axis=axis, norm=_norm(norm))
 
 
-@implements(np.fft.irfft)
+@_implements("irfft")
 def _irfft(a: Any, n: int | None = None, axis: int = -1, norm: Norm | None = None) -> Any:
     axis = normalize_axes(axis, ndim_of(a))[0]
     n = 2 * (shape_of(a)[axis] - 1) if n is None else n
@@ -186,36 +196,36 @@ def _irfft(a: Any, n: int | None = None, axis: int = -1, norm: Norm | None = Non
     return INVERSE_REAL_FOURIER(a, n=n, axis=axis, norm=_norm(norm))
 
 
-@implements(np.fft.rfftn)
+@_implements("rfftn")
 def _rfftn(a: Any, s: Any = None, axes: Any = None, norm: Norm | None = None) -> Any:
     where, lengths = _plan(a, s, axes)
     a = np.fft.rfft(a, lengths[-1], where[-1], norm)
     return _transform(a, lengths[:-1], where[:-1], norm, False) if where[:-1] else a
 
 
-@implements(np.fft.irfftn)
+@_implements("irfftn")
 def _irfftn(a: Any, s: Any = None, axes: Any = None, norm: Norm | None = None) -> Any:
     where, lengths = _plan(a, s, axes)
     a = _transform(a, lengths[:-1], where[:-1], norm, True) if where[:-1] else a
     return np.fft.irfft(a, lengths[-1], where[-1], norm)
 
 
-@implements(np.fft.rfft2)
+@_implements("rfft2")
 def _rfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Norm | None = None) -> Any:
     return np.fft.rfftn(a, s, axes, norm)
 
 
-@implements(np.fft.irfft2)
+@_implements("irfft2")
 def _irfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Norm | None = None) -> Any:
     return np.fft.irfftn(a, s, axes, norm)
 
 
-@implements(np.fft.hfft)
+@_implements("hfft")
 def _hfft(a: Any, n: int | None = None, axis: int = -1, norm: Norm | None = None) -> Any:
     return np.fft.irfft(np.conj(a), n, axis, _OPPOSITE[_norm(norm)])
 
 
-@implements(np.fft.ihfft)
+@_implements("ihfft")
 def _ihfft(a: Any, n: int | None = None, axis: int = -1, norm: Norm | None = None) -> Any:
     return np.conj(np.fft.rfft(a, n, axis, _OPPOSITE[_norm(norm)]))
 
@@ -229,5 +239,5 @@ def _shift(direction: int) -> Callable[..., Any]:
     return answer
 
 
-implements(np.fft.fftshift)(_shift(1))
-implements(np.fft.ifftshift)(_shift(-1))
+_implements("fftshift")(_shift(1))
+_implements("ifftshift")(_shift(-1))

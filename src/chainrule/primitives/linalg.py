@@ -5,7 +5,9 @@ The decompositions (Cholesky, QR, eigenvalues, singular values) are in ``decompo
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -224,19 +226,18 @@ PHASE_OF_DET = Primitive(
 )
 
 
-class SlogdetResult(NamedTuple):
-    """What :func:`numpy.linalg.slogdet` returns."""
-
-    sign: Any
-    logabsdet: Any
+@functools.cache
+def result_of(function: Callable[..., Any]) -> Any:
+    """Return the class of the named tuples that a function of ``numpy.linalg`` returns."""
+    return type(function(np.eye(1)))
 
 
 @implements(np.linalg.slogdet)
-def _slogdet(a: Any) -> SlogdetResult:
+def _slogdet(a: Any) -> Any:
     check_square(a)
     a = inexact(a)
     sign = PHASE_OF_DET(a) if a.dtype.kind == "c" else SIGN_OF_DET(a)
-    return SlogdetResult(sign, LOG_ABS_DET(a))
+    return result_of(np.linalg.slogdet)(sign, LOG_ABS_DET(a))
 
 
 # -- norms ---------------------------------------------------------------------------------------

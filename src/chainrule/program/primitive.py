@@ -22,7 +22,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """What answers a NumPy or SciPy function that is called with a traced value."""
 
 BY_NAME: dict[str, Callable[..., Any]] = {}
-"""What answers a ufunc of SciPy, by its name: SciPy is imported by its users only."""
+"""What answers a ufunc of SciPy or a function of ``numpy.fft``: only their users import them."""
 
 METHODS: dict[str, Callable[..., Any]] = {}
 """What answers a method of ndarray on a traced value."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +29,7 @@ def program_text(program: Program) -> str:
         for name, value in equation.params.items():
             inner = _program_in(value)
             if inner is not None:
-                text = program_text(replace(inner, name=name))
+                text = program_text(inner.replace(name=name))
                 lines += [(f"        {line}", "") for line in text.splitlines()]
     outputs = ", ".join(_operand_text(o, names) for o in program.outputs)
     lines.append((f"    return {outputs}".rstrip(), ""))

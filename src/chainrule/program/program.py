@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from .codecs import CODECS
 from .equation import Equation, Var
 from .errors import ProgramError
 
+_FIELDS = ("inputs", "equations", "outputs", "name")
 
-@dataclass(frozen=True, slots=True, eq=False)
+
 class Program:
     """A function as equations: no control flow, no names of the machine, nothing to change.
 
@@ -39,12 +39,38 @@ class Program:
     (array([0., 0., 0.]),)
     """
 
+    __slots__ = ("equations", "inputs", "name", "outputs")
+
     inputs: tuple[Var, ...]
     equations: tuple[Equation, ...]
     outputs: tuple[Any, ...]
-    name: str = "program"
+    name: str
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        inputs: tuple[Var, ...],
+        equations: tuple[Equation, ...],
+        outputs: tuple[Any, ...],
+        name: str = "program",
+    ) -> None:
+        for field, value in zip(_FIELDS, (inputs, equations, outputs, name), strict=True):
+            object.__setattr__(self, field, value)
+        self._check()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a program does not change: make another with `replace({name}=...)`")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a program does not change")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Program, tuple(getattr(self, field) for field in _FIELDS)
+
+    def replace(self, **changes: Any) -> Program:
+        """Return a program with some of its attributes changed."""
+        return Program(**{field: getattr(self, field) for field in _FIELDS} | changes)
+
+    def _check(self) -> None:
         known: set[Var] = set()
         for var in self.inputs:
             _define(var, known)

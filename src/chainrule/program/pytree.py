@@ -10,16 +10,14 @@ a rebuilt copy would break, so it is a leaf until its author calls ``register``.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["LEAF", "TreeDef", "flatten", "leaf_paths", "register", "tree_map"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Kind:
+class _Kind(NamedTuple):
     """How one container type is taken apart and put together again."""
 
     cls: type
@@ -152,7 +150,7 @@ class TreeDef:
     def _settings(self) -> str:
         """Write the static fields of a dataclass."""
         assert self._kind is not None
-        if not dataclasses.is_dataclass(self._kind.cls) or self._kind.cls in _REGISTERED:
+        if not _is_dataclass(self._kind.cls) or self._kind.cls in _REGISTERED:
             return ""
         return ", ".join(f"{field}={value!r}" for field, value in self._aux[1])
 
@@ -384,6 +382,10 @@ def _namedtuple_kind(cls: Any) -> _Kind:
     )
 
 
+def _is_dataclass(cls: type) -> bool:
+    return hasattr(cls, "__dataclass_fields__")  # as the module, which takes long to import, does
+
+
 def _dataclass_kind(cls: Any) -> _Kind:
     """All fields are children, but for those declared with ``metadata={"static": True}``.
 
@@ -393,6 +395,8 @@ def _dataclass_kind(cls: Any) -> _Kind:
     check or convert what a tracer or a gradient cannot satisfy, and they know nothing of fields
     declared with ``init=False``.
     """
+    import dataclasses
+
     declared = dataclasses.fields(cls)
     fields = tuple(field.name for field in declared if not field.metadata.get("static"))
     fixed = tuple(field.name for field in declared if field.metadata.get("static"))
@@ -422,7 +426,7 @@ def _learn(cls: type) -> _Kind | None:
     """Kind of a type that was not seen before; None for a leaf."""
     if issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_make"):
         return _namedtuple_kind(cls)
-    if dataclasses.is_dataclass(cls):
+    if _is_dataclass(cls):
         return _dataclass_kind(cls)
     return None
 

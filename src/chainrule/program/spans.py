@@ -15,8 +15,8 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import CodeType, FrameType, ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,8 +49,7 @@ __all__ = [
 _CACHE_SIZE = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """The statement around an operation; of a compound one, such as ``if``, just the header.
 
     Attributes
@@ -69,8 +68,7 @@ class Statement:
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A piece of the user's source.
 
     Attributes

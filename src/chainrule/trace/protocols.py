@@ -269,6 +269,8 @@ def _is_traced(value: Any) -> bool:
 def array_function(self: Tracer, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """Answer an array function: NumPy's ``__array_function__`` protocol (NEP 18)."""
     answer = FUNCTIONS.get(function)
+    if answer is None:
+        answer = BY_NAME.get(f"{function.__module__}.{function.__name__}")
     out = kwargs.pop("out", None) if "out" in kwargs else None
     if answer is not None:
         try:

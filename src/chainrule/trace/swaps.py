@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import cmath
 import ctypes
+import functools
 import importlib
 import importlib.machinery
 import math
@@ -96,7 +97,6 @@ class _Swaps:
         self.compiled = _CompiledModules()
         self.users = 0
         self.knows_scipy = self.knows_random = False
-        self.lock = threading.Lock()
         self.taken: dict[tuple[int, str], int] = {}
 
     def look_for_scipy(self) -> None:
@@ -209,7 +209,12 @@ class _CompiledModules:
         self.seen.intersection_update(sys.modules)
 
 
-_SWAPS = _Swaps()
+_LOCK = threading.Lock()
+
+
+@functools.cache
+def _the_swaps() -> _Swaps:
+    return _Swaps()
 
 
 def swap_in(f: Any) -> Taken:
@@ -218,8 +223,8 @@ def swap_in(f: Any) -> Taken:
     Names that the modules of ``f`` and of the functions it calls took with
     ``from numpy import zeros`` are replaced as well.
     """
-    swaps = _SWAPS
-    with swaps.lock:
+    with _LOCK:
+        swaps = _the_swaps()
         if not swaps.knows_scipy:
             swaps.look_for_scipy()
         if not swaps.knows_random:
@@ -233,8 +238,8 @@ def swap_in(f: Any) -> Taken:
 
 def swap_out(taken: Taken) -> None:
     """Bring the originals back, unless another trace still needs the replacements."""
-    swaps = _SWAPS
-    with swaps.lock:
+    with _LOCK:
+        swaps = _the_swaps()
         for namespace, name in taken:
             swaps.give_back(namespace, name)
         swaps.remove()

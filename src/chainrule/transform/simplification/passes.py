@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,7 @@ def simplify(program: Program, *, fast: bool = False) -> Program:
         equations, outputs = _simplified(equations, outputs, fast)
         if (len(equations), list(map(id, outputs))) == before:
             break
-    return replace(program, equations=equations, outputs=outputs)
+    return program.replace(equations=equations, outputs=outputs)
 
 
 def _simplified(

@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 OLDEST ?= .venv-oldest
+BENCH ?= .venv-bench
 PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 
@@ -12,7 +13,7 @@ export PYTHON
 
 .PHONY: help
 help: ## list these targets
-	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 # ------------------------------------------------------------------- environments
 
@@ -22,6 +23,10 @@ $(VENV)/.has-%: pyproject.toml .ci/venv.sh
 
 $(OLDEST)/.has-test: pyproject.toml .ci/venv.sh .ci/oldest.txt
 	@bash .ci/venv.sh $(OLDEST) test .ci/oldest.txt
+	@touch $@
+
+$(BENCH)/.has-bench: pyproject.toml .ci/venv.sh
+	@bash .ci/venv.sh $(BENCH) bench
 	@touch $@
 
 .PHONY: venv
@@ -87,8 +92,12 @@ oracle: $(VENV)/.has-test $(VENV)/.has-oracle ## compare with JAX and PyTorch (a
 	@$(BIN)/python -m pytest -m oracle $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.has-bench ## time chainrule beside other systems
-	@$(BIN)/python -m benchmarks
+bench: $(BENCH)/.has-bench ## time chainrule beside other systems (a large download, 20 minutes)
+	@$(BENCH)/bin/python -m benchmarks $(CASES)
+
+.PHONY: bench-quick
+bench-quick: $(VENV)/.has-test ## run every benchmark once, tiny, and compare the results
+	@$(BIN)/python -m benchmarks --quick
 
 .PHONY: ci
 ci: ## run everything that a change must pass

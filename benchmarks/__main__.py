@@ -3,146 +3,89 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
-from pathlib import Path
+from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from . import memory, runner
-from .workloads import NAMES
+from . import extras, limits, page, quick, results, runner
+from .peers import JIT, PEERS
+from .results import time_text
+from .workloads import cases
 
-PEERS = ["chainrule", "chainrule jit", "autograd", "jax", "numpy"]
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
-
-def main() -> None:
+def main() -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("workloads", nargs="*", choices=[*NAMES, []], help="default: all")
-    parser.add_argument("--quick", action="store_true", help="few rounds; the page isn't written")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds per peer (default 15)")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
+    parser.add_argument("cases", nargs="*", metavar="case", help="default: all, and the page")
+    parser.add_argument("--quick", action="store_true", help="tiny cases, only results compared")
+    parser.add_argument("--page", action="store_true", help="write the page from the last results")
+    parser.add_argument("--rounds", type=int, default=runner.Settings.rounds)
+    parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--start", type=float, default=runner.Settings.start, help="s to start")
+    parser.add_argument("--slow-start", type=float, default=runner.Settings.slow_start)
     options = parser.parse_args()
-    rounds = 2 if options.quick else options.rounds
-    peers = runner.available(options.peers)
-    missing = sorted(set(options.peers) - set(peers))
-    console = Console(width=max(100, Console().width))
-    if missing:
-        console.print(f"not installed, left out: {', '.join(missing)}")
-    sections = []
-    for name in options.workloads or NAMES:
-        results = runner.run(name, peers, rounds)
-        sections.append((runner.title(name), results))
-        console.print(_table(runner.title(name), results))
-    peaks = [p for n in ((64,) if options.quick else (64, 512, 4096)) for p in memory.measure(n)]
-    console.print(_peak_table(peaks))
-    imports = runner.import_times(3 if options.quick else 15)
-    ratio = imports["chainrule"] / imports["numpy"]
-    line = (
-        f"import numpy {imports['numpy'] * 1e3:.0f} ms, "
-        f"import chainrule {imports['chainrule'] * 1e3:.0f} ms: {ratio:.2f} times"
+    unknown = sorted(set(options.cases) - set(cases()) - set(extras.EXTRAS))
+    if unknown:
+        parser.error(f"no case {', '.join(unknown)}; there are: {', '.join(cases())}")
+    if options.quick:
+        return int(quick.main() > 0)
+    settings = runner.Settings(
+        rounds=options.rounds, start=options.start, slow_start=options.slow_start
     )
-    console.print(line)
-    if not options.quick:
-        PAGE.write_text(_page(sections, peaks, line, rounds), encoding="utf-8")
-        console.print(f"written to {PAGE}")
+    if not options.page:
+        _run(options, settings)
+    if options.page or not options.cases:
+        from . import pictures
+
+        pictures.draw()
+        page.write(settings, extras.sections())
+        print(f"written to {page.PAGE}")
+    return 0
 
 
-HEAD = ("peer", "CPU per call", "wall per call", "of autograd", "first call", "peak memory")
+def _run(options: argparse.Namespace, settings: runner.Settings) -> None:
+    console = Console(width=max(120, Console().width))
+    bounds = limits.measure()
+    chosen = options.cases or [*cases(), *extras.EXTRAS]
+    for name in chosen:
+        if name in extras.EXTRAS:
+            console.print(f"measuring: {name}")
+            results.store(name, extras.EXTRAS[name]())
+            continue
+        case = cases()[name]
+        stored = {
+            "limits": bounds,
+            "stamp": runner.stamp(),
+            "commit": results.commit(),
+            "results": runner.run(case, options.peers, settings),
+        }
+        if set(options.peers) == set(PEERS):
+            results.store(name, stored)
+        console.print(_table(results.line(case, stored), stored["results"]))
 
 
-def _rows(results: list[runner.Result]) -> list[tuple[str, ...]]:
-    reference = next((r.cpu for r in results if r.peer == "autograd"), None)
-    return [
-        (
-            r.peer + (" (value only)" if r.peer == "numpy" else ""),
-            _time(r.cpu),
-            _time(r.wall),
-            f"{r.cpu / reference:.2f}" if reference else "–",
-            _time(r.first_call),
-            f"{r.peak_bytes / 2**20:.0f} MiB",
-        )
-        for r in results
-    ]
-
-
-def _time(seconds: float) -> str:
-    for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * scale >= 1:
-            return f"{seconds * scale:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
-
-
-def _table(title: str, results: list[runner.Result]) -> Table:
+def _table(line: results.Line, found: dict[str, Any]) -> Table:
+    title = line.case.title
+    if line.ratio is not None:
+        verdict = "reached" if line.reached else "NOT REACHED"
+        title += f": {line.ratio:.2f} of {line.rival}, target {line.case.target:g}, {verdict}"
     table = Table(title=title, title_justify="left")
-    for column in HEAD:
-        table.add_column(column, justify="left" if column == "peer" else "right")
-    for row in _rows(results):
-        table.add_row(*row)
+    for column in ("system", "CPU", "wall", "of ours", "first call", "memory", "remarks"):
+        table.add_column(column, justify="left" if column in ("system", "remarks") else "right")
+    for peer, r in found.items():
+        if "cpu" not in r:
+            table.add_row(peer, *["–"] * 5, r["error"])
+            continue
+        if peer not in PEERS:
+            table.add_row(peer, *["–"] * 5, f"{r['speedup']:.2f} times faster")
+            continue
+        cells = [time_text(r["cpu"]), time_text(r["wall"])]
+        cells += [f"{r['cpu'] / line.ours:.2f}" if line.ours else "–", time_text(r["first_wall"])]
+        remarks = "; ".join(r["left"]) if peer == JIT else ""
+        table.add_row(peer, *cells, f"{r['memory'] / 2**20:.0f} MiB", remarks[:200])
     return table
-
-
-PEAK_HEAD = ("way", "steps", "peak memory", "in states", "time")
-
-
-def _peak_rows(peaks: list[memory.Peak]) -> list[tuple[str, ...]]:
-    return [
-        (
-            p.way,
-            str(p.steps),
-            f"{p.peak_bytes / 2**20:.1f} MiB",
-            f"{memory.in_states(p):.0f}",
-            _time(p.seconds),
-        )
-        for p in peaks
-    ]
-
-
-def _peak_table(peaks: list[memory.Peak]) -> Table:
-    table = Table(title="gradient through a loop: memory", title_justify="left")
-    for column in PEAK_HEAD:
-        table.add_column(column, justify="left" if column == "way" else "right")
-    for row in _peak_rows(peaks):
-        table.add_row(*row)
-    return table
-
-
-def _page(
-    sections: list[tuple[str, list[runner.Result]]],
-    peaks: list[memory.Peak],
-    imports: str,
-    rounds: int,
-) -> str:
-    lines = [
-        "# Performance",
-        "",
-        "Written by `make bench`. Each peer runs in a process of its own on one thread; values and",
-        "gradients are compared (1e-6) before anything is timed; the rounds of all peers are",
-        f"interleaved; shown are medians of {rounds} rounds. *first call* includes the import of",
-        "the peer. *chainrule* interprets, *chainrule jit* compiles the gradient to one native",
-        "function; a loop in Python is unrolled by it, as by JAX.",
-        "",
-        f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}.",
-    ]
-    for title, results in sections:
-        lines += ["", f"## {title}", "", "| " + " | ".join(HEAD) + " |", "|---" + "|--:" * 5 + "|"]
-        lines += ["| " + " | ".join(row) + " |" for row in _rows(results)]
-    lines += [
-        "",
-        "## Memory of a gradient through a loop",
-        "",
-        "The state has 20,000 elements of float64. A *state* is one copy of it. With a budget",
-        "`scan` computes states again instead of keeping them; what the table shows includes the",
-        "working memory of the steps themselves.",
-        "",
-        "| " + " | ".join(PEAK_HEAD) + " |",
-        "|---" + "|--:" * 4 + "|",
-    ]
-    lines += ["| " + " | ".join(row) + " |" for row in _peak_rows(peaks)]
-    return "\n".join([*lines, "", "## Import", "", imports + ".", ""])
 
 
 if __name__ == "__main__":

@@ -1,157 +1,248 @@
-"""Interleaved rounds of all peers on one workload, medians and ratios."""
+"""All peers on one case: results compared, then interleaved rounds, medians and ratios."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .workloads import load
+from .case import Case
+from .peers import FUNCTION, INTERPRETED, JIT, JIT_PLAIN, PEERS
+from .process import PeerError, Worker, cores, environment
 
-ROUND_SECONDS = 0.2
-TOLERANCE = 1e-6
+THREADED = "chainrule jit, two threads"
+LONG = 5e-3  # seconds; calls that take longer are tried with two threads too
 
 
 @dataclass(frozen=True)
-class Result:
-    """Medians of one peer on one workload.
+class Settings:
+    """How long things may take.
 
     Attributes
     ----------
-    cpu, wall : float
-        Seconds per call.
-    first_call : float
-        Seconds from the import of the peer to its first result.
-    peak_bytes : int
-        Largest resident size of the process.
+    rounds : int
+        Rounds per peer.
+    seconds : float
+        What a round lasts, if a call is no longer.
+    start, slow_start : float
+        Seconds for import, compilation and first call; of systems that start a C++ compiler.
+    call : float
+        Seconds that a call may take.
     """
 
-    peer: str
-    cpu: float
-    wall: float
-    first_call: float
-    peak_bytes: int
+    rounds: int = 9
+    seconds: float = 0.08
+    start: float = 30.0
+    slow_start: float = 60.0
+    call: float = 10.0
+    options: tuple[str, ...] = ()
+    kernels: str = field(default_factory=lambda: tempfile.mkdtemp(prefix="inductor-"))
 
 
-class Worker:
-    """A peer that waits for rounds in its own process."""
+def available(peers: list[str]) -> dict[str, str]:
+    """Return the peers that are not installed, with the reason."""
+    missing = {p for p in peers if importlib.util.find_spec(PEERS[p].needs) is None}
+    return {p: f"{PEERS[p].needs} is not installed" for p in peers if p in missing}
 
-    def __init__(self, peer: str, workload: str) -> None:
-        self.peer = peer
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", peer, workload],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=env,
-        )
-        self.first: dict[str, Any] = self._answer()
-        self.rounds: list[dict[str, Any]] = []
 
-    def _answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the process of {self.peer} ended; its error is above")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+def run(case: Case, peers: list[str], settings: Settings) -> dict[str, dict[str, Any]]:
+    """Run a case with all peers in turn, round after round.
 
-    def round(self, calls: int) -> dict[str, Any]:
-        """Time so many calls."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{calls}\n")
-        self.process.stdin.flush()
-        return self._answer()
+    Returns
+    -------
+    dict
+        For each peer its medians ``cpu`` and ``wall``, ``first_wall``, ``first_cpu``, ``setup``,
+        ``memory``, ``deviation`` and what was ``left`` to NumPy; or ``error``, the reason why it
+        was not timed.
+    """
+    chosen = [p for p in peers if PEERS[p].applies(case)]
+    results: dict[str, dict[str, Any]] = {
+        p: {"error": why} for p, why in {**available(chosen), **case.left_out}.items()
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        start = Starter(case, folder, settings, results)
+        try:
+            start.all([p for p in chosen if p not in results])
+            _rounds(start.workers, settings, results)
+            _warm(start, results)
+            _threads(start, results)
+        finally:
+            start.close()
+    return {p: results[p] for p in (*PEERS, THREADED) if p in results}
+
+
+class Starter:
+    """Starts the processes of a case and compares their results."""
+
+    def __init__(
+        self, case: Case, folder: Path, settings: Settings, results: dict[str, dict[str, Any]]
+    ) -> None:
+        self.case, self.folder, self.settings, self.results = case, folder, settings, results
+        self.workers: list[Worker] = []
+        self.waiting: list[Worker] = []
+        self.expected: list[Any] | None = None
+
+    def begin(self, peer: str, core: list[int], threads: int = 1, cache: str = "cache") -> Worker:
+        """Start the process of a peer."""
+        env = environment(threads, str(self.folder / cache), self.settings.kernels)
+        worker = Worker(peer, self.case.name, self.folder, env, self.settings.options)
+        worker.pin(core)
+        return worker
+
+    def all(self, peers: list[str]) -> None:
+        """Start all peers; those that start a compiler of C++ beside the others."""
+        here = cores()
+        slow = [p for p in peers if PEERS[p].slow_start]
+        self.waiting = [self.begin(p, here[-1:]) for p in slow]
+        for peer in (p for p in peers if p not in slow):
+            cache = "plain" if peer == JIT_PLAIN else "function" if peer == FUNCTION else "cache"
+            self.join(self.begin(peer, here[:1], cache=cache), self.settings.start)
+        while self.waiting:
+            worker = self.waiting.pop(0)
+            self.join(worker, self.settings.slow_start)
+            worker.pin(here[:1])
+
+    def join(self, worker: Worker, limit: float) -> None:
+        """Wait for a peer's first results; keep it if they are right."""
+        self.workers.append(worker)
+        try:
+            first = worker.first(limit)
+            self.results[worker.peer] = first | {"deviation": self._deviation(worker.peer)}
+        except PeerError as error:
+            self.fail(worker, str(error))
+
+    def fail(self, worker: Worker, why: str) -> None:
+        """Leave a peer out, and say why."""
+        self.results[worker.peer] = {"error": why}
+        self.workers.remove(worker)
+        worker.close()
+
+    def _deviation(self, peer: str) -> float | None:
+        """Return how far the results are from chainrule's interpreted ones."""
+        path = self.folder / f"{peer}.npz"
+        with np.load(path) as file:
+            found = [file[name] for name in file.files]
+        path.unlink()
+        if self.expected is None:
+            self.expected = found
+            return 0.0 if peer == INTERPRETED else None
+        expected = self.expected
+        if peer == FUNCTION:
+            if self.case.derivative == "grad":
+                return None
+            expected = expected[:1]
+        return compare(expected, found, self.case.tolerance)
 
     def close(self) -> None:
-        """End the process."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
-
-    def result(self) -> Result:
-        """Return the medians over all rounds."""
-        return Result(
-            self.peer,
-            statistics.median(r["cpu"] for r in self.rounds),
-            statistics.median(r["wall"] for r in self.rounds),
-            self.first["first_call"],
-            max(r["peak_bytes"] for r in self.rounds),
-        )
-
-
-def available(peers: list[str]) -> list[str]:
-    """Return the peers that are installed."""
-    needs = {"chainrule jit": "llvmlite"}
-    return [p for p in peers if importlib.util.find_spec(needs.get(p, p)) is not None]
-
-
-def run(workload: str, peers: list[str], rounds: int) -> list[Result]:
-    """Run a workload with all peers in turn, round after round.
-
-    Raises
-    ------
-    RuntimeError
-        If the value or a gradient of a peer differs from chainrule's by more than 1e-6.
-    """
-    workers = [Worker(peer, workload) for peer in peers]
-    try:
-        for worker in workers:
-            _compare(workers[0].first, worker.first, worker.peer)
-        calls = {}
-        for worker in workers:
-            once = worker.round(1)["wall"]
-            calls[worker.peer] = max(1, int(ROUND_SECONDS / max(once, 1e-7)))
-            worker.round(calls[worker.peer])  # warm
-        for _ in range(rounds):
-            for worker in workers:
-                worker.rounds.append(worker.round(calls[worker.peer]))
-        return [worker.result() for worker in workers]
-    finally:
-        for worker in workers:
+        """End all processes."""
+        for worker in (*self.workers, *self.waiting):
             worker.close()
 
 
-def _compare(reference: dict[str, Any], other: dict[str, Any], peer: str) -> None:
-    np.testing.assert_allclose(other["value"], reference["value"], rtol=TOLERANCE)
-    if other["gradients"] is None:
+def compare(expected: list[Any], found: list[Any], tolerance: float) -> float:
+    """Return the largest difference, relative to the largest number of each array.
+
+    Raises
+    ------
+    PeerError
+        If it is above the tolerance, or if shapes differ.
+    """
+    if len(expected) != len(found):
+        raise PeerError(f"gives {len(found)} arrays instead of {len(expected)}")
+    worst = 0.0
+    for i, (mine, theirs) in enumerate(zip(expected, found, strict=True)):
+        if mine.size != theirs.size:
+            raise PeerError(f"result {i} has the shape {theirs.shape}, not {mine.shape}")
+        if not mine.size:
+            continue
+        off = float(np.max(np.abs(mine.ravel() - theirs.ravel())))
+        scale = float(np.max(np.abs(mine)))
+        relative = off / scale if scale else off
+        if not relative <= tolerance:
+            raise PeerError(f"result {i} is wrong: off by {relative:.1e} of its largest number")
+        worst = max(worst, relative)
+    return worst
+
+
+def _rounds(workers: list[Worker], settings: Settings, results: dict[str, dict[str, Any]]) -> None:
+    """Time all peers in turn."""
+
+    def turn(worker: Worker, keep: bool) -> None:
+        try:
+            answer = worker.round(settings.call * max(1, worker.calls))
+        except PeerError as error:
+            results[worker.peer] = {"error": str(error)}
+            workers.remove(worker)
+            worker.close()
+            return
+        if keep:
+            worker.rounds.append(answer)
+        else:
+            worker.calls = max(1, int(settings.seconds / max(answer["wall"], 1e-8)))
+
+    for _ in range(2):  # how many calls make a round; the second time without cold caches
+        for worker in tuple(workers):
+            turn(worker, keep=False)
+    for number in range(settings.rounds):
+        for worker in tuple(workers):
+            long = worker.rounds and worker.rounds[0]["wall"] > 1.0
+            if not (long and number >= 3):
+                turn(worker, keep=True)
+    for worker in workers:
+        results[worker.peer] |= _medians(worker.rounds, results[worker.peer]["before"])
+
+
+def _medians(rounds: list[dict[str, Any]], before: int) -> dict[str, Any]:
+    cpus = sorted(r["cpu"] for r in rounds)
+    return {
+        "cpu": statistics.median(cpus),
+        "wall": statistics.median(r["wall"] for r in rounds),
+        "spread": [cpus[len(cpus) // 4], cpus[-1 - len(cpus) // 4]],
+        "memory": max(r["peak"] for r in rounds) - before,
+        "rounds": len(rounds),
+    }
+
+
+def _warm(start: Starter, results: dict[str, dict[str, Any]]) -> None:
+    """Measure the first call of another process that finds the first one's compiled code."""
+    if "cpu" not in results.get(JIT, {}):
         return
-    for mine, theirs in zip(reference["gradients"], other["gradients"], strict=True):
-        np.testing.assert_allclose(theirs, mine, rtol=TOLERANCE, atol=1e-12, err_msg=peer)
+    worker = start.begin(JIT, cores()[:1])
+    try:
+        results[JIT]["warm_wall"] = worker.first(start.settings.start)["first_wall"]
+    except PeerError as error:
+        results[JIT]["warm_error"] = str(error)
+    finally:
+        worker.close()
 
 
-def import_times(rounds: int) -> dict[str, float]:
-    """Return median seconds of a fresh process that imports NumPy, chainrule, or nothing."""
-    # as an installed package, whose byte code is there
-    cache = tempfile.TemporaryDirectory()
-    env = {**os.environ, "PYTHONPYCACHEPREFIX": cache.name}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
-    statements = {"nothing": "pass", "numpy": "import numpy", "chainrule": "import chainrule"}
-    times: dict[str, list[float]] = {name: [] for name in statements}
-    for _ in range(rounds + 1):
-        for name, statement in statements.items():
-            code = (
-                f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
-            )
-            out = subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
-            )
-            times[name].append(float(out.stdout))
-    cache.cleanup()
-    return {name: statistics.median(t[1:]) for name, t in times.items()}
+def _threads(start: Starter, results: dict[str, dict[str, Any]]) -> None:
+    """Time longer cases with two threads, round by round beside one thread."""
+    single = next((w for w in start.workers if w.peer == JIT), None)
+    if single is None or results[JIT].get("wall", 0) < LONG or len(cores()) < 2:
+        return
+    worker = start.begin(JIT, cores()[:2], threads=2)
+    try:
+        worker.first(start.settings.start)
+        worker.calls = single.calls
+        pairs = [(single.round(60)["wall"], worker.round(60)) for _ in range(5)]
+        results[THREADED] = {
+            "speedup": statistics.median(one / two["wall"] for one, two in pairs),
+            **_medians([two for _, two in pairs], 0),
+        }
+    except PeerError as error:
+        results[THREADED] = {"error": str(error)}
+    finally:
+        worker.close()
 
 
-def title(workload: str) -> str:
-    """Return what a workload is called."""
-    text: str = load(workload).TITLE
-    return text
+def stamp() -> str:
+    """Return the time of a run, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M")

@@ -1,22 +1,32 @@
-"""One module per workload.
-
-A workload is a module with
-
-- ``TITLE``: what it is, in a few words;
-- ``inputs()``: the arguments, as NumPy arrays or floats, the same on every call;
-- ``build(np)``: the function to differentiate by all arguments, written in plain NumPy; ``np`` is
-  NumPy, or the namespace that a peer wants in its place;
-- ``OPERATIONS``: how many primitive operations one evaluation performs.
-"""
+"""One module per workload; each lists its cases, of one or several sizes, in ``CASES``."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from types import ModuleType
 
-NAMES = ("worked_example", "rosenbrock", "elementwise", "rnn_loop")
+from ..case import Case
+
+MODULES = (
+    "worked_example",
+    "elementwise",
+    "softmax_cross_entropy",
+    "logistic_regression",
+    "rosenbrock",
+    "dense_hessian",
+    "mlp",
+    "cnn",
+    "attention",
+    "rnn",
+    "lstm",
+    "gru",
+    "gaussian_mixture",
+    "bundle_adjustment",
+    "adbench_lstm",
+    "neural_ode",
+)
 
 
-def load(name: str) -> ModuleType:
-    """Return the module of a workload."""
-    return import_module(f"{__name__}.{name}")
+def cases() -> dict[str, Case]:
+    """Return all cases by name, in the order of the table."""
+    modules = (import_module(f"{__name__}.{name}") for name in MODULES)
+    return {case.name: case for module in modules for case in module.CASES}

@@ -184,7 +184,8 @@ def _target_shape(root: Equation, spec: Any, parts: Any, nest: Nest) -> tuple[in
 def _setitem(nest: Nest, root: Equation) -> None:
     x, v, *parts = root.operands
     shape, spec = root.out.type.shape, root.params["spec"]
-    _copy(nest, root, x, shape, lambda index: index)
+    if root.out not in nest.group.reuse:
+        _copy(nest, root, x, shape, lambda index: index)
     target = _target_shape(root, spec, parts, nest)
     _copy(nest, root, v, target, lambda i: source_index(nest, root, spec, shape, parts, i))
 

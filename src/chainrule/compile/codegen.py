@@ -16,6 +16,7 @@ from .scalar import I64, constant, convert, emit, intrinsic, memory_type, regist
 from .schedule import REDUCTIONS, Group, Schedule, UnsupportedError, reduced_axes, size_of
 
 POINTER = ir.PointerType()
+SMALL = 64  # elements of a nest that is written into the loop around it
 BLOCK = 4096  # elements that one running sum takes before it is added to the total
 Index = tuple[Any, ...]
 
@@ -29,15 +30,17 @@ class Nest:
         self.group = group
         self.plan = plan
         self.buffers = buffers
-        self.slots = buffers.of_group(group, plan)
+        self.slots = [s for s in buffers.of_group(group, plan) if s not in group.reuse]
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * len(self.slots))
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         # each nest is optimised by itself: the passes take more than linear time in a function
+        self.is_small = size_of(group.domain) <= SMALL and group.roots[0].primitive.name != "matmul"
         self.function.attributes.add("noinline")
         for argument in self.function.args:
             argument.add_attribute("noalias")
         self.pointer = dict(zip(self.slots, self.function.args, strict=True))
+        self.pointer.update((out, self.pointer[old]) for out, old in group.reuse.items())
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.memo: dict[Any, Any] = {}
 
@@ -217,6 +220,7 @@ class Nest:
 
         def body(i: Any) -> None:
             self.memo.clear()
+            self._read_ahead((i,))
             for root in plain:
                 self.store(root.out, root.out.type.dtype, i, self.inline(root, (i,)))
             for total in sums:
@@ -248,6 +252,11 @@ class Nest:
         for total in sums:
             total.finish(I64(0))
 
+    def _read_ahead(self, index: Index) -> None:
+        """Read what is written over before somebody writes it."""
+        for old in self.group.reuse.values():
+            self.value(old, index)
+
     def _write_nested(self) -> None:
         domain = self.group.domain
         sums = [Accumulator(self, r) for r in self.group.roots if r.primitive.name in REDUCTIONS]
@@ -273,6 +282,7 @@ class Nest:
             total.begin()
         if depth == len(domain):
             self.memo.clear()
+            self._read_ahead(index)
             for root in plain:
                 place = self.linear(root.out.type.shape, index)
                 self.store(root.out, root.out.type.dtype, place, self.inline(root, index))

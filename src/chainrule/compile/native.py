@@ -12,9 +12,10 @@ from llvmlite import ir
 from ..program.equation import Var
 from ..program.program import Program
 from ..program.spans import span_of
-from .codegen import POINTER, Buffers, Nest
+from .codegen import POINTER, Buffers
 from .engine import Code
 from .entry import EntryWriter, python_function
+from .loops import writer_of
 from .scalar import I64
 from .schedule import Schedule, schedule
 
@@ -48,7 +49,7 @@ class Native:
         begin = time.perf_counter()
         module = ir.Module("chainrule")
         nests = [
-            Nest(module, f"nest_{k}", group, self.plan, self.buffers)
+            writer_of(module, f"nest_{k}", group, self.plan, self.buffers)
             for k, group in enumerate(self.plan.groups)
         ]
         for nest in nests:
@@ -73,7 +74,7 @@ class Native:
         found = [o for o in self.program.outputs if type(o) is Var]
         return list(dict.fromkeys(o for o in found if o not in self.program.inputs))
 
-    def _write_entry(self, module: ir.Module, nests: list[Nest]) -> None:
+    def _write_entry(self, module: ir.Module, nests: list[Any]) -> None:
         writer = EntryWriter(module, "entry")
         pointer: dict[Any, Any] = {}
         for k, var in enumerate(self.program.inputs):

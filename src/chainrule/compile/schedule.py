@@ -47,12 +47,14 @@ HEAVY = frozenset(
         "div",
     ]
 )
+_RENAMING = frozenset({"alias", "stop_gradient", "cast", "cast_to_integer", "real"})
 OPAQUE = frozenset(
     (
         *("matmul", "embed", "concatenate", "stack", "setitem"),
         *("scatter_add", "overlap_add", "cumsum", "einsum"),
     )
 )
+CONTROL = frozenset({"scan", "while", "cond"})
 
 
 class UnsupportedError(Exception):
@@ -75,11 +77,21 @@ class Group:
         Whether every array in it is read and written element by element in memory order.
     roots : list of Equation
         The equations whose results it stores.
+    inner : LoopPlan or BranchPlan or None
+        What is in it, if it is a loop or a branch.
+    reuse : dict
+        By a result: the value that is not needed any more, over which it is written.
     """
 
     domain: tuple[int, ...]
     flat: bool
     roots: list[Equation] = field(default_factory=list)
+    inner: Any = None
+    reuse: dict[Var, Var] = field(default_factory=dict)
+
+    def reads(self, plan: Schedule) -> set[Var]:
+        """Return the buffers that are read."""
+        return {v for r in self.roots for v in _stored_inputs(r, plan.stored, plan.producer)}
 
 
 @dataclass
@@ -115,9 +127,12 @@ def schedule(program: Program) -> Schedule:
     stored = set(program.inputs)
     stored.update(o for o in program.outputs if type(o) is Var)
     for equation in program.equations:
-        if len(equation.outs) != 1:
-            raise UnsupportedError(equation, f"`{equation.primitive.name}` is not compiled yet")
         name = equation.primitive.name
+        if name in CONTROL:
+            stored.update(equation.inputs, equation.outs)
+            continue
+        if len(equation.outs) != 1:
+            raise UnsupportedError(equation, f"`{name}` is not compiled yet")
         if name in REDUCTIONS or name in OPAQUE:
             stored.add(equation.out)
         if name in OPAQUE:
@@ -125,10 +140,14 @@ def schedule(program: Program) -> Schedule:
         if name == "reshape" and not _only_units(equation):
             # without divisions, other shapes are read from memory only
             stored.update(equation.inputs)
+    control = {e.outs: _control(e) for e in program.equations if e.primitive.name in CONTROL}
     while True:
-        groups = _grouped(program, stored, producer)
+        groups = _grouped(program, stored, producer, control)
         repeated = _repeated(groups, stored, producer)
         if not repeated:
+            for group in groups:
+                if group.inner is not None:
+                    stored.update(group.inner.workspaces)
             return Schedule(groups, stored, producer)
         stored |= repeated
 
@@ -147,10 +166,19 @@ def _only_units(equation: Equation) -> bool:
     return before == [n for n in equation.out.type.shape if n != 1]
 
 
-def _grouped(program: Program, stored: set[Var], producer: dict[Var, Equation]) -> list[Group]:
+def _grouped(
+    program: Program,
+    stored: set[Var],
+    producer: dict[Var, Equation],
+    control: dict[tuple[Var, ...], Group],
+) -> list[Group]:
     groups: list[Group] = []
     place: dict[Var, int] = {}
     for equation in program.equations:
+        if equation.primitive.name in CONTROL:
+            groups.append(control[equation.outs])
+            place.update((out, len(groups) - 1) for out in equation.outs)
+            continue
         if equation.out not in stored:
             continue
         needs = [place[v] for v in _stored_inputs(equation, stored, producer) if v in place]
@@ -165,6 +193,7 @@ def _grouped(program: Program, stored: set[Var], producer: dict[Var, Equation]) 
                     if groups[i].domain == domain
                     and groups[i].flat == flat
                     and groups[i].roots[0].primitive.name not in OPAQUE
+                    and groups[i].inner is None
                 ),
                 None,
             )
@@ -174,6 +203,42 @@ def _grouped(program: Program, stored: set[Var], producer: dict[Var, Equation]) 
         groups[at].roots.append(equation)
         place[equation.out] = at
     return groups
+
+
+def _control(equation: Equation) -> Group:
+    from .control import plan_control
+
+    return plan_control(equation)
+
+
+def reads_in_place(group: Group, out: Var, old: Var, plan: Schedule) -> bool:
+    """Tell whether a group that makes ``out`` may write it over ``old``.
+
+    It may if each element of ``old`` is read for the same element of what is computed, and for no
+    other.
+    """
+    first = group.roots[0]
+    if first.primitive.name in OPAQUE or group.inner is not None:
+        operands = first.operands
+        taken = first.primitive.name == "setitem" and operands[0] is old
+        return taken and not any(o is old for o in operands[1:])
+    if size_of(group.domain) != out.type.size:
+        return False
+    return all(_reads_alike(o, group, r, old, plan) for r in group.roots for o in r.operands)
+
+
+def _reads_alike(o: Any, group: Group, user: Equation, old: Var, plan: Schedule) -> bool:
+    if type(o) is not Var:
+        return True
+    name, type_ = user.primitive.name, o.type
+    alike = user.primitive.elementwise or name in REDUCTIONS or name in _RENAMING
+    alike &= (type_.size,) == group.domain if group.flat else type_.shape == group.domain
+    if o in plan.stored:
+        return alike or o is not old
+    producer = plan.producer[o]
+    if not alike:  # then nothing behind it may be the old value
+        return old not in set(_stored_inputs(producer, plan.stored, plan.producer))
+    return all(_reads_alike(p, group, producer, old, plan) for p in producer.operands)
 
 
 def _stored_inputs(

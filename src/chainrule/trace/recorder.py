@@ -166,7 +166,8 @@ class Recorder:
 
     def unlock(self) -> None:
         """Make the arrays writeable again that :meth:`constant` had locked."""
-        for array in reversed(self._locked):
+        # a view can be made writeable only after what it is a view of
+        for array in sorted(self._locked, key=_views):
             array.flags.writeable = True
         self._locked.clear()
 
@@ -174,6 +175,11 @@ class Recorder:
     def locked(self) -> bool:
         """Whether some constants are read-only at the moment."""
         return bool(self._locked)
+
+
+def _views(array: Any) -> int:
+    """Return of how many arrays, one within the other, an array is a view."""
+    return 1 + _views(array.base) if isinstance(array, np.ndarray) else 0
 
 
 class _State(threading.local):

@@ -103,6 +103,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _ROOMS = (
     *("program", "maps", "primitives", "trace", "transform", "compile", "explain", "numpy"),
     "random",
+    "interop",
 )
 _INTERNAL_DIRS = (
     *(_PACKAGE + room + os.sep for room in _ROOMS),

@@ -1,0 +1,158 @@
+"""From a program to steps that ONNX has operators for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ...program.arraytype import array_type
+from ...program.equation import Equation, Origin, Var
+from ...program.errors import ChainruleError
+from ...program.program import Program
+from ...program.program import needed as needed_equations
+from ...trace.body import Body
+from . import forms, matrices, specials  # noqa: F401 - they fill the table
+from .block import Block, Step, record, refuse
+from .convolution import joined_convolutions
+from .registry import COMPOSED, EMITTERS
+
+ELSEWHERE = {"custom", "checkpoint", "while_pull"}
+
+
+def lowered(program: Program) -> Block:
+    """Return a program as a block."""
+    return _block(program.inputs, (), program.equations, program.outputs)
+
+
+def _block(
+    inputs: tuple[Var, ...],
+    captured: tuple[Var, ...],
+    equations: Iterable[Equation],
+    outputs: tuple[Any, ...],
+) -> Block:
+    lowering = _Lowering()
+    lowering.run(joined_convolutions(needed_equations(equations, outputs)), None)
+    found = tuple(lowering.operand(o) for o in outputs)
+    return Block(inputs, captured, tuple(_needed(lowering.steps, found)), found)
+
+
+def _needed(steps: list[Step], outputs: tuple[Any, ...]) -> list[Step]:
+    """Return the steps that the outputs depend on."""
+    wanted = {o for o in outputs if type(o) is Var}
+    kept = []
+    for step in reversed(steps):
+        if not wanted.isdisjoint(step.outs):
+            kept.append(step)
+            wanted.update(o for o in step.operands if type(o) is Var)
+    return kept[::-1]
+
+
+class _Lowering:
+    """The steps so far, and what became of variables that need none."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.same: dict[Var, Any] = {}
+
+    def operand(self, o: Any) -> Any:
+        while type(o) is Var and o in self.same:
+            o = self.same[o]
+        return o
+
+    def run(self, equations: Iterable[Any], origin: Origin | None) -> None:
+        """Add the steps of some equations; those of composed operations keep their origin."""
+        for equation in equations:
+            given = equation.origin if origin is None else origin
+            operands = tuple(map(self.operand, equation.operands))
+            step = equation if isinstance(equation, Step) else None
+            name = step.name if step else equation.primitive.name
+            params = {key: _param(value) for key, value in equation.params.items()}
+            plain = Step(name, operands, params, equation.outs, given)
+            _refuse_complex(plain)
+            form = _form(plain, equation.params)
+            if form is not None:
+                self.inline(plain, form)
+            elif name in EMITTERS:
+                self.steps.append(plain)
+            else:
+                _unsupported(plain)
+
+    def inline(self, step: Step, form: Callable[..., Any]) -> None:
+        """Put what NumPy code does in the place of a step."""
+        places = [i for i, o in enumerate(step.operands) if type(o) is Var]
+
+        def call(*given: Any) -> Any:
+            operands = list(step.operands)
+            for i, value in zip(places, given, strict=True):
+                operands[i] = value
+            return form(*operands)
+
+        try:
+            program, _ = record(form, call, [step.operands[i].type for i in places])
+        except ChainruleError as error:
+            refuse(
+                f"what `{step.name}` does cannot be exported to ONNX",
+                step.origin,
+                why=error.title,
+                help="write it in NumPy functions that can be traced without values",
+            )
+        given = (step.operands[i] for i in places)
+        self.same.update(zip(program.inputs, given, strict=True))
+        self.run(program.equations, step.origin)
+        for out, result in zip(step.outs, program.outputs, strict=True):
+            self.alias(out, self.operand(result), step.origin)
+
+    def alias(self, out: Var, value: Any, origin: Origin) -> None:
+        """Let a variable be another value, in its own type."""
+        found = value.type if type(value) is Var else array_type(value)
+        if type(value) is Var and found == out.type:
+            self.same[out] = value
+            return
+        self.steps.append(Step("fitted", (value,), {}, (out,), origin))
+
+
+def _form(step: Step, params: dict[str, Any]) -> Callable[..., Any] | None:
+    """Return the NumPy code for a step, if it has one."""
+    if step.name in ELSEWHERE:
+        return forms.inlined(step.name, params)
+    for applies, form in COMPOSED.get(step.name, ()):
+        if applies(step.outs[0].type, *step.operands, **params):
+            return lambda *operands: form(*operands, **params)
+    return None
+
+
+def _param(value: Any) -> Any:
+    if isinstance(value, Body):
+        return _block(value.inputs, value.captured, value.equations, value.outputs)
+    return value
+
+
+def supported() -> list[str]:
+    """Return the names of all primitives that can be exported."""
+    from ...program.primitive import PRIMITIVES
+
+    return sorted((set(EMITTERS) | set(COMPOSED) | ELSEWHERE) & set(PRIMITIVES))
+
+
+def _refuse_complex(step: Step) -> None:
+    types = [o.type if type(o) is Var else array_type(o) for o in (*step.operands, *step.outs)]
+    if any(t.dtype.kind == "c" for t in types):
+        refuse(
+            f"`{step.name}` of complex numbers cannot be exported to ONNX",
+            step.origin,
+            why="ONNX's operators take real numbers",
+            help="compute with the real and the imaginary part in arrays of their own",
+        )
+
+
+def _unsupported(step: Step) -> None:
+    from textwrap import shorten
+
+    names = ", ".join(supported())
+    refuse(
+        f"`{step.name}` cannot be exported to ONNX",
+        step.origin,
+        why="ONNX has no operator for it, and it is not written here in terms of others; "
+        f"supported are {shorten(names, 3000)}",
+        help="compute it outside of the exported function, or write it with other functions",
+    )

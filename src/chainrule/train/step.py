@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import jit as compiled
 from .. import random, tree, value_and_grad
 from .run import Run, reading, source_of
 
@@ -99,7 +100,9 @@ def draws(model: Any) -> bool:
     return draws(model.layer) if type(model) is nn.Residual else "key" in accepted(model)
 
 
-def make_step(loss: Loss, optimiser: Any, dtype: Any = None) -> Callable[[Run, Any], Any]:
+def make_step(
+    loss: Loss, optimiser: Any, dtype: Any = None, jit: bool = False
+) -> Callable[[Run, Any], Any]:
     """Return the function that takes a run one batch further.
 
     Parameters
@@ -111,6 +114,8 @@ def make_step(loss: Loss, optimiser: Any, dtype: Any = None) -> Callable[[Run, A
         Of :mod:`chainrule.optim`.
     dtype : dtype, optional
         Precision of the computation. Parameters and their updates keep the precision of the model.
+    jit : bool
+        Whether to compile loss and gradient, once for each shape of batch.
 
     Returns
     -------
@@ -124,6 +129,8 @@ def make_step(loss: Loss, optimiser: Any, dtype: Any = None) -> Callable[[Run, A
     computed = in_precision(loss, dtype)
     plain = value_and_grad(computed)
     stateful = value_and_grad(computed, has_aux=True)
+    if jit:
+        plain, stateful = compiled(plain), compiled(stateful)
 
     def step(run: Run, batch: Any) -> tuple[Run, float]:
         args = batch if isinstance(batch, tuple) else (batch,)

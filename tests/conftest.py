@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # "ci" tries the same examples on every machine, so that a red run can be repeated anywhere;
@@ -9,3 +10,15 @@ from hypothesis import settings
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _machine_code_of_the_tests(tmp_path_factory):
+    """Keep compiled functions in a folder that goes with the tests."""
+    before = os.environ.get("CHAINRULE_CACHE_DIR")
+    os.environ["CHAINRULE_CACHE_DIR"] = str(tmp_path_factory.mktemp("native"))
+    yield
+    if before is None:
+        del os.environ["CHAINRULE_CACHE_DIR"]
+    else:
+        os.environ["CHAINRULE_CACHE_DIR"] = before

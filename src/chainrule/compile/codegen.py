@@ -11,8 +11,9 @@ from llvmlite import ir
 
 from ..program.equation import Equation, Var
 from .blocks import BLOCKS, source_index
+from .layout import ERROR, INDEX, LENGTH
 from .products import write_matmul
-from .scalar import I64, constant, convert, emit, intrinsic, memory_type, register_type
+from .scalar import I8, I64, constant, convert, emit, intrinsic, memory_type, register_type
 from .schedule import REDUCTIONS, Group, Schedule, UnsupportedError, reduced_axes, size_of
 
 POINTER = ir.PointerType()
@@ -31,7 +32,8 @@ class Nest:
         self.plan = plan
         self.buffers = buffers
         self.slots = [s for s in buffers.of_group(group, plan) if s not in group.reuse]
-        kind = ir.FunctionType(ir.VoidType(), [POINTER] * len(self.slots))
+        # behind the buffers comes the frame of the call, see `layout`
+        kind = ir.FunctionType(ir.VoidType(), [POINTER] * (len(self.slots) + 1))
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         # each nest is optimised by itself: the passes take more than linear time in a function
@@ -39,7 +41,8 @@ class Nest:
         self.function.attributes.add("noinline")
         for argument in self.function.args:
             argument.add_attribute("noalias")
-        self.pointer = dict(zip(self.slots, self.function.args, strict=True))
+        *arguments, self.frame = self.function.args
+        self.pointer = dict(zip(self.slots, arguments, strict=True))
         self.pointer.update((out, self.pointer[old]) for out, old in group.reuse.items())
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.memo: dict[Any, Any] = {}
@@ -164,11 +167,10 @@ class Nest:
         """Return an index, or 0 with a note of the error if it is out of bounds."""
         b = self.b
         ok = b.icmp_unsigned("<", i, I64(n))
-        noted = I64(self.buffers.error.__array_interface__["data"][0]).inttoptr(POINTER)
         number = self.buffers.note(equation)
         with b.if_then(b.not_(ok), likely=False):
-            for k, word in enumerate((I64(number), i, I64(n))):
-                b.store(word, b.gep(noted, [I64(k)], source_etype=I64))
+            for place, word in ((ERROR, I64(number)), (INDEX, i), (LENGTH, I64(n))):
+                b.store(word, b.gep(self.frame, [I64(place)], source_etype=I8))
         return b.select(ok, i, I64(0))
 
     def added(self, dtype: np.dtype[Any], x: Any, y: Any) -> Any:
@@ -419,8 +421,6 @@ class Buffers:
         self.constants: dict[int, Any] = {}
         self._uniform: dict[int, Any] = {}
         self.noted: list[Equation] = []
-        self.error = np.zeros(3, np.int64)
-        """Which equation (counted from 1) met an index out of bounds, the index, the length."""
 
     def note(self, equation: Equation) -> int:
         """Return the number under which an equation reports an error."""

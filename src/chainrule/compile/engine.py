@@ -1,12 +1,16 @@
-"""LLVM: from the text of a module to addresses of machine code."""
+"""LLVM: from the text of a module to an object file, and from there to addresses."""
 
 from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import llvmlite.binding as llvm
+
+from .loader import is_supported
+from .symbols import address_of
 
 _lock = threading.Lock()
 
@@ -24,38 +28,78 @@ def _host() -> tuple[Any, str, str]:
 def machine() -> Any:
     """Return a description of this computer's processor; an engine takes possession of it."""
     target, cpu, features = _host()
-    return target.create_target_machine(cpu=cpu, features=features, opt=3, jit=True)
+    options: dict[str, Any] = {"jit": True}
+    if is_supported():  # code that our own loader understands
+        options = {"reloc": "pic", "codemodel": "small"}
+    return target.create_target_machine(cpu=cpu, features=features, opt=3, **options)
+
+
+def optimise(text: str, target: Any) -> Any:
+    """Return a module of LLVM in its best form."""
+    module = llvm.parse_assembly(text)
+    module.triple = target.triple
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    options.slp_vectorization = True
+    options.loop_unrolling = True
+    with _lock:
+        builder = llvm.create_pass_builder(target, options)
+        builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def object_code(text: str) -> tuple[bytes, list[str]]:
+    """Return an object file for a module, and the external symbols that it names."""
+    target = machine()
+    module = optimise(text, target)
+    externals = [
+        value.name
+        for values in (module.functions, module.global_variables)
+        for value in values
+        if value.is_declaration and not value.name.startswith("llvm.")
+    ]
+    with _lock:
+        code: bytes = target.emit_object(module)
+    return code, externals
 
 
 class Code:
-    """Machine code that lives as long as this object.
+    """The LLVM text of a program.
 
     Attributes
     ----------
     text : str
         The LLVM assembly before optimisation.
-    optimised : str
-        The same after it.
     """
 
     def __init__(self, text: str) -> None:
+        self.text = text
+
+    @functools.cached_property
+    def optimised(self) -> str:
+        """The LLVM assembly after optimisation."""
+        return str(optimise(self.text, machine()))
+
+    @functools.cached_property
+    def assembly(self) -> str:
+        """The instructions of the processor."""
+        target = machine()
+        return str(target.emit_assembly(optimise(self.text, target)))
+
+
+class LoadedByLLVM:
+    """An object file as code in memory, for platforms that our own loader doesn't know."""
+
+    def __init__(self, data: bytes, externals: Iterable[str]) -> None:
+        for name in externals:
+            llvm.add_symbol(name, address_of(name))
         with _lock:
-            target = machine()
-        module = llvm.parse_assembly(text)
-        module.verify()
-        options = llvm.create_pipeline_tuning_options(speed_level=3)
-        options.loop_vectorization = True
-        options.slp_vectorization = True
-        options.loop_unrolling = True
-        with _lock:
-            builder = llvm.create_pass_builder(target, options)
-            builder.getModulePassManager().run(module, builder)
-            self.text = text
-            self.optimised = str(module)
-            self._engine = llvm.create_mcjit_compiler(module, target)
+            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine())
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(data))
             self._engine.finalize_object()
 
     def address(self, name: str) -> int:
-        """Return the address of a function."""
+        """Return the address of a function or variable."""
         found: int = self._engine.get_function_address(name)
-        return found
+        return found or self._engine.get_global_value_address(name)

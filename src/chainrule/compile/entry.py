@@ -2,150 +2,297 @@
 
 An ordinary call through ctypes costs about a microsecond per array. This one is emitted with the
 program: it takes Python's arguments as they are, compares type, dtype, shape and strides with those
-that the program was compiled for, and either runs it or answers False, upon which the caller takes
-the slow way.
+that the program was compiled for, makes the arrays of the results and computes them.
+
+It answers a tuple of the results; a list of that tuple and what else there is to tell (see
+`_finish`); None if the arguments are of other types; or NotImplemented if it needs memory.
 """
 
 from __future__ import annotations
 
-import ctypes
-import sys
+import platform
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 
 from ..program.arraytype import ArrayType
-from .scalar import I64
+from . import layout as at
+from .scalar import I64, memory_type
 
 POINTER = ir.PointerType()
-I32 = ir.IntType(32)
-# Offsets in CPython's and NumPy's object structures (64 bit); checked by `layout_is_known`.
-TYPE, DATA, NDIM, DIMENSIONS, STRIDES, DESCR, FLAGS, FLOAT = 8, 16, 24, 32, 40, 56, 64, 16
-ALIGNED = 0x0100
-METH_FASTCALL = 0x0080
-
-
-def layout_is_known() -> bool:
-    """Tell whether array and float objects look in memory as the entry reads them."""
-    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
-        return False
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return False
-    array = np.arange(6.0).reshape(2, 3)
-    base = id(array)
-
-    def word(at: int) -> int:
-        return ctypes.c_int64.from_address(at).value
-
-    number = 1.25
-    return bool(
-        word(base + TYPE) == id(np.ndarray)
-        and word(base + DATA) == array.__array_interface__["data"][0]
-        and ctypes.c_int32.from_address(base + NDIM).value == 2
-        and [word(word(base + DIMENSIONS) + 8 * k) for k in (0, 1)] == [2, 3]
-        and [word(word(base + STRIDES) + 8 * k) for k in (0, 1)] == [24, 8]
-        and word(base + DESCR) == id(array.dtype)
-        and ctypes.c_int32.from_address(base + FLAGS).value & ALIGNED
-        and ctypes.c_double.from_address(id(number) + FLOAT).value == 1.25
-    )
+I32, I8, I1 = ir.IntType(32), ir.IntType(8), ir.IntType(1)
+ON_STACK = 8192  # bytes of memory that a call takes from the machine's stack
+X86_FLAGS, X86_DIVISION, X86_OVERFLOW, X86_INVALID = 0b1101, 4, 8, 1
 
 
 class EntryWriter:
     """Writes the function that Python calls."""
 
-    def __init__(self, module: ir.Module, name: str) -> None:
+    def __init__(self, module: ir.Module, name: str, workspace: int, releases: bool) -> None:
         kind = ir.FunctionType(POINTER, [POINTER, POINTER, I64])
+        self.module = module
         self.function = ir.Function(module, kind, name)
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.refused = self.function.append_basic_block("refused")
-        count = self.function.args[2]
-        self._count = count
+        self.workspace = workspace
+        self.releases = releases
+        self.scalars: list[tuple[int, ArrayType, Any]] = []
 
-    def at(self, pointer: Any, offset: int, kind: Any) -> Any:
-        place = self.b.gep(pointer, [I64(offset)], source_etype=ir.IntType(8))
-        return self.b.load(place, typ=kind)
+    # -- writing calls and accesses ----------------------------------------------------------------
 
-    def require(self, condition: Any) -> None:
-        """Go on if a condition holds; else answer False."""
-        following = self.function.append_basic_block("ok")
-        self.b.cbranch(condition, following, self.refused)
-        self.b.position_at_end(following)
+    def field(self, pointer: Any, offset: int, kind: Any) -> Any:
+        return self.b.load(self.place(pointer, offset), typ=kind)
 
-    def argument(self, k: int) -> Any:
-        """Return the k-th argument, a pointer to a Python object."""
-        return self.at(self.function.args[1], 8 * k, POINTER)
+    def place(self, pointer: Any, offset: int) -> Any:
+        return self.b.gep(pointer, [I64(offset)], source_etype=I8)
+
+    def external(self, name: str, result: Any, *arguments: Any) -> Any:
+        """Call a function of Python, NumPy or the C library."""
+        given = [self._untyped(a) for a in arguments]
+        function = self.module.globals.get(name) or ir.Function(
+            self.module, ir.FunctionType(result, [a.type for a in given]), name
+        )
+        return self.b.call(function, given)
+
+    def _untyped(self, value: Any) -> Any:
+        """Return a pointer as one that doesn't say to what, as all pointers do for LLVM."""
+        if not value.type.is_pointer or value.type.is_opaque:
+            return value
+        return self.b.inttoptr(self.b.ptrtoint(value, I64), POINTER)
+
+    def object(self, symbol: str) -> Any:
+        """Return the address of an object of Python or NumPy."""
+        if symbol not in self.module.globals:
+            ir.GlobalVariable(self.module, I8, symbol)
+        return self.module.globals[symbol]
 
     def _is(self, value: Any, expected: int, kind: Any = I64) -> Any:
         return self.b.icmp_signed("==", value, kind(expected))
 
-    def number(self, k: int, cls: type, slot: Any) -> Any:
-        """Check that an argument is a float of a class, and put its value into ``slot``."""
-        o = self.argument(k)
-        self.require(self._is(self.at(o, TYPE, I64), id(cls)))
-        value = self.at(o, FLOAT, ir.DoubleType())
-        self.b.store(value, slot)
-        return slot
+    def _same(self, pointer: Any, symbol: str) -> Any:
+        return self.b.icmp_unsigned("==", pointer, self.object(symbol))
 
-    def array(self, k: int, type_: ArrayType) -> Any:
+    # -- arguments ---------------------------------------------------------------------------------
+
+    def require(self, condition: Any) -> None:
+        """Go on if a condition holds; else refuse the arguments."""
+        following = self.function.append_basic_block("ok")
+        self.b.cbranch(condition, following, self.refused)
+        self.b.position_at_end(following)
+
+    def count(self, n: int) -> None:
+        """Check that there are n arguments."""
+        self.require(self._is(self.function.args[2], n))
+
+    def argument(self, k: int) -> Any:
+        """Return the k-th argument, a pointer to a Python object."""
+        return self.field(self.function.args[1], 8 * k, POINTER)
+
+    def number(self, k: int) -> Any:
+        """Check that an argument is a Python float, and return where its value is."""
+        o = self.argument(k)
+        self.require(self._same(self.field(o, at.TYPE, POINTER), "PyFloat_Type"))
+        return self.place(o, at.FLOAT)
+
+    def array(self, k: int, type_: ArrayType, needed: int = at.ALIGNED) -> Any:
         """Check that an argument is a contiguous array of a type; return where its data are."""
         o = self.argument(k)
-        ok = self._is(self.at(o, TYPE, I64), id(np.ndarray))
-        ok = self.b.and_(ok, self._is(self.at(o, NDIM, I32), len(type_.shape), I32))
-        ok = self.b.and_(ok, self._is(self.at(o, DESCR, I64), id(type_.dtype)))
-        flags = self.b.and_(self.at(o, FLAGS, I32), I32(ALIGNED))
-        self.require(self.b.and_(ok, self._is(flags, ALIGNED, I32)))
+        ok = self._same(self.field(o, at.TYPE, POINTER), f"chainrule.numpy.{at.ARRAY_TYPE}")
+        ok = self.b.and_(ok, self._is(self.field(o, at.NDIM, I32), len(type_.shape), I32))
+        dtype = f"chainrule.dtype.{type_.dtype.str}"
+        ok = self.b.and_(ok, self._same(self.field(o, at.DESCR, POINTER), dtype))
+        flags = self.b.and_(self.field(o, at.FLAGS, I32), I32(needed))
+        self.require(self.b.and_(ok, self._is(flags, needed, I32)))
         if type_.shape:
-            dims, strides = self.at(o, DIMENSIONS, POINTER), self.at(o, STRIDES, POINTER)
-            ok = ir.IntType(1)(1)
+            dims, strides = (
+                self.field(o, at.DIMENSIONS, POINTER),
+                self.field(o, at.STRIDES, POINTER),
+            )
+            ok = I1(1)
             stride = type_.dtype.itemsize
             for axis in reversed(range(len(type_.shape))):
                 n = type_.shape[axis]
-                ok = self.b.and_(ok, self._is(self.at(dims, 8 * axis, I64), n))
+                ok = self.b.and_(ok, self._is(self.field(dims, 8 * axis, I64), n))
                 if n > 1 and type_.size:  # other strides mean nothing
-                    ok = self.b.and_(ok, self._is(self.at(strides, 8 * axis, I64), stride))
+                    ok = self.b.and_(ok, self._is(self.field(strides, 8 * axis, I64), stride))
                 stride *= n
             self.require(ok)
-        return self.at(o, DATA, POINTER)
+        return self.field(o, at.DATA, POINTER)
 
-    def data(self, k: int) -> Any:
-        """Return where the data of an array are that was made for this call."""
-        return self.at(self.argument(k), DATA, POINTER)
+    # -- memory ------------------------------------------------------------------------------------
+
+    def frame(self) -> Any:
+        """Take memory for this call: from the stack, or else from what is kept for calls."""
+        if self.workspace <= ON_STACK:
+            with self.b.goto_entry_block():
+                memory = self.b.alloca(ir.ArrayType(I8, self.workspace))
+                memory.align = 64
+                taken = self._untyped(memory)
+        else:
+            head = ir.GlobalVariable(self.module, POINTER, "frames")
+            head.linkage = "internal"
+            head.initializer = ir.Constant(POINTER, None)
+            taken = self.b.load(head, typ=POINTER)
+            with self.b.if_then(self._is_null(taken), likely=False):
+                self._answer("_Py_NotImplementedStruct")
+            self.b.store(self.field(taken, at.NEXT, POINTER), head)
+            self._write_give(head)
+        self.b.store(I64(0), self.place(taken, at.ERROR))
+        self.b.store(I64(0), self.place(taken, at.STOPPED))
+        self._frame = taken
+        return taken
+
+    def _write_give(self, head: Any) -> None:
+        """Write the function that gives memory back to what is kept for calls."""
+        kind = ir.FunctionType(ir.VoidType(), [POINTER])
+        self._give = ir.Function(self.module, kind, "give")
+        b = ir.IRBuilder(self._give.append_basic_block("entry"))
+        (frame,) = self._give.args
+        b.store(b.load(head, typ=POINTER), frame)
+        b.store(frame, head)
+        b.ret_void()
+
+    def _leave(self) -> None:
+        if self.workspace > ON_STACK:
+            self.b.call(self._give, [self._frame])
+
+    def _is_null(self, pointer: Any) -> Any:
+        return self.b.icmp_unsigned("==", pointer, ir.Constant(POINTER, None))
+
+    # -- results -----------------------------------------------------------------------------------
+
+    def results(self, types: Sequence[ArrayType], slots: dict[int, Any]) -> list[Any]:
+        """Make the arrays of the results; return where their data are.
+
+        A single number is computed in ``slots`` and becomes an object at the end.
+        """
+        self.tuple = self.external("PyTuple_New", POINTER, I64(len(types)))
+        self._need(self.tuple)
+        places = []
+        for k, type_ in enumerate(types):
+            if not type_.shape:
+                self.scalars.append((k, type_, slots[k]))
+                places.append(slots[k])
+                continue
+            array = self._new_array(type_)
+            self._need(array)
+            self._set(k, array)
+            places.append(self.field(array, at.DATA, POINTER))
+        return places
+
+    def _new_array(self, type_: ArrayType) -> Any:
+        kind = ir.ArrayType(I64, len(type_.shape))
+        name = "shape_" + "_".join(map(str, type_.shape))
+        if name not in self.module.globals:
+            shape = ir.GlobalVariable(self.module, kind, name)
+            shape.linkage, shape.global_constant = "internal", True
+            shape.initializer = kind(list(type_.shape))
+        null, cls = ir.Constant(POINTER, None), self.object(f"chainrule.numpy.{at.ARRAY_TYPE}")
+        given = (cls, I32(len(type_.shape)), self.module.globals[name], I32(type_.dtype.num))
+        name = f"chainrule.numpy.{at.ARRAY_NEW}"
+        return self.external(name, POINTER, *given, null, null, I32(0), I32(0), null)
+
+    def _set(self, k: int, value: Any) -> None:
+        self.b.store(value, self.place(self.tuple, at.TUPLE_ITEMS + 8 * k))
+
+    def _need(self, value: Any) -> None:
+        """Answer with Python's exception if a result could not be made."""
+        with self.b.if_then(self._is_null(value), likely=False):
+            self._fail()
+
+    def _fail(self) -> None:
+        self.external("Py_DecRef", ir.VoidType(), self.tuple)
+        self._leave()
+        self.b.ret(ir.Constant(POINTER, None))
+
+    def _scalar(self, type_: ArrayType, slot: Any) -> Any:
+        if not type_.weak:
+            name = f"chainrule.numpy.{at.ARRAY_SCALAR}"
+            dtype = self.object(f"chainrule.dtype.{type_.dtype.str}")
+            return self.external(name, POINTER, slot, dtype, ir.Constant(POINTER, None))
+        value = self.b.load(slot, typ=memory_type(type_.dtype))
+        maker = "PyFloat_FromDouble" if type_.dtype.kind == "f" else "PyLong_FromLongLong"
+        return self.external(maker, POINTER, value)
+
+    # -- around the work ---------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Clear the processor's floating-point flags, and release the interpreter's lock."""
+        self._flags_before = self._clear_flags()
+        if self.releases:
+            state = self.external("PyEval_SaveThread", POINTER)
+            self.b.store(state, self.place(self._frame, at.THREAD))
 
     def finish(self) -> None:
-        """Answer True, and False from where the arguments were refused."""
-        self._answer(True)
-        self.b.position_at_end(self.refused)
-        self._answer(False)
+        """Answer the results, or what else there is to tell.
 
-    def _answer(self, value: bool) -> None:
-        address = I64(id(value))
-        result = self.b.inttoptr(address, POINTER)
-        if sys.version_info < (3, 12):  # from then on True and False aren't counted
-            references = self.b.load(result, typ=I64)
-            self.b.store(self.b.add(references, I64(1)), result)
+        That is a list of the results, the floating-point flags, the number of the equation that
+        met an index out of bounds or 0, that index, and the length that it met.
+        """
+        if self.releases:
+            state = self.field(self._frame, at.THREAD, POINTER)
+            self.external("PyEval_RestoreThread", ir.VoidType(), state)
+        flags = self._read_flags()
+        for k, type_, slot in self.scalars:
+            value = self._scalar(type_, slot)
+            self._need(value)
+            self._set(k, value)
+        with self.b.if_then(self._is_set(at.STOPPED), likely=False):
+            self._fail()  # the exception is set already
+        number = self.field(self._frame, at.ERROR, I64)
+        told = self.b.or_(number, flags)
+        with self.b.if_then(self.b.icmp_signed("!=", told, I64(0)), likely=False):
+            self._tell(flags, number)
+        self._leave()
+        self.b.ret(self.tuple)
+        self.b.position_at_end(self.refused)
+        self._answer("_Py_NoneStruct")
+
+    def _is_set(self, offset: int) -> Any:
+        return self.b.icmp_signed("!=", self.field(self._frame, offset, I64), I64(0))
+
+    def _tell(self, flags: Any, number: Any) -> None:
+        words = [number, *(self.field(self._frame, word, I64) for word in (at.INDEX, at.LENGTH))]
+        told = self.external("PyList_New", POINTER, I64(5))
+        self._need(told)
+        for k, word in enumerate([flags, *words]):
+            value = self.external("PyLong_FromLongLong", POINTER, word)
+            self.external("PyList_SetItem", I32, told, I64(k + 1), value)
+        self.external("PyList_SetItem", I32, told, I64(0), self.tuple)
+        self._leave()
+        self.b.ret(told)
+
+    def _answer(self, symbol: str) -> None:
+        result = self.object(symbol)
+        self.external("Py_IncRef", ir.VoidType(), result)
         self.b.ret(result)
 
+    # -- floating-point flags ----------------------------------------------------------------------
 
-class _MethodDef(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
+    def _control(self, name: str, slot: Any) -> None:
+        kind = ir.FunctionType(ir.VoidType(), [POINTER])
+        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        self.b.call(function, [self._untyped(slot)])
 
+    def _clear_flags(self) -> Any:
+        if platform.machine() not in ("x86_64", "AMD64"):
+            return None
+        with self.b.goto_entry_block():
+            slot = self.b.alloca(I32)
+        self._control("llvm.x86.sse.stmxcsr", slot)
+        before = self.b.load(slot, typ=I32)
+        some = self.b.and_(before, I32(X86_FLAGS))
+        with self.b.if_then(self.b.icmp_signed("!=", some, I32(0)), likely=False):
+            self.b.store(self.b.and_(before, I32(~X86_FLAGS)), slot)
+            self._control("llvm.x86.sse.ldmxcsr", slot)
+        return slot
 
-# Python reads a function's definition once more when the function goes away, so a definition must
-# outlive its function, whatever the order in which objects are freed: these few bytes stay.
-_definitions: list[_MethodDef] = []
+    def _read_flags(self) -> Any:
+        """Return which of division by zero, overflow and invalid values the work met."""
+        if self._flags_before is None:
+            return I64(0)
+        slot = self._flags_before
+        self._control("llvm.x86.sse.stmxcsr", slot)
+        return self.b.zext(self.b.and_(self.b.load(slot, typ=I32), I32(X86_FLAGS)), I64)
 
-
-def python_function(address: int) -> Any:
-    """Return a callable for an emitted entry, whose machine code the caller has to keep."""
-    definition = _MethodDef(b"native", address, METH_FASTCALL, None)
-    _definitions.append(definition)
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    make.restype = ctypes.py_object
-    make.argtypes = [ctypes.POINTER(_MethodDef), ctypes.c_void_p, ctypes.c_void_p]
-    return make(ctypes.byref(definition), None, None)

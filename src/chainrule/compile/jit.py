@@ -17,10 +17,7 @@ from ..program.pytree import TreeDef, flatten
 from ..program.spans import span_of
 from ..trace import Tracer, current
 from ..trace.program import trace_program
-
-
-class JitWarning(UserWarning):
-    """Parts of a function are left to NumPy, because they cannot be compiled yet."""
+from .warning import JitWarning
 
 
 @dataclass
@@ -46,16 +43,11 @@ class Compiled:
 
     def __post_init__(self) -> None:
         self.arrange = _arranger(self.out_tree)
-        if type(self.native).__name__ != "Native":
+        if type(self.native).__name__ == "Native":
+            self.entry = self.native.call
+            self.finish = _finisher(self.out_tree, self.native)
+        else:
             self.arity = -1
-
-    def fast(self, args: tuple[Any, ...]) -> Any:
-        """Return the result for plain arguments, or NotImplemented if they are of other types.
-
-        The native function compares the types itself, which Python would need longer for.
-        """
-        results = self.native(args)
-        return NotImplemented if results is None else self.arrange(results)
 
     def run(self, leaves: list[Any]) -> Any:
         """Return what the function returns for these leaves of its arguments."""
@@ -82,6 +74,18 @@ def _arranger(out_tree: TreeDef) -> Callable[[list[Any]], Any]:
         arrange: Callable[[list[Any]], Any] = eval(f"lambda r: {shape!r}")
         return arrange
     return out_tree.unflatten
+
+
+def _finisher(out_tree: TreeDef, native: Any) -> Callable[[Any, Any], Any] | None:
+    """Return what makes the result of arguments and native results; None if these are it."""
+    shape = out_tree.unflatten([_Code(part) for part in native.parts])
+    if not _is_literal(shape):
+        return lambda x, m: out_tree.unflatten(native.select(x, m))
+    own = tuple(_Code(f"m[{k}]") for k in range(out_tree.num_leaves))
+    if repr(shape) == repr(own):
+        return None
+    finish: Callable[[Any, Any], Any] = eval(f"lambda x, m: {shape!r}", dict(native.names))
+    return finish
 
 
 def _is_literal(tree: Any) -> bool:
@@ -142,15 +146,17 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         if current() is not None:
             return self.f(*args, **kwargs)
         last = self._last
-        if last is not None and last.arity == len(args) and not kwargs:
-            result = last.fast(args)
-            if result is not NotImplemented:
-                return result
+        if last is not None and not kwargs:
+            results = last.entry(*args)
+            if type(results) is not tuple:
+                results = last.native.told(args, results)
+            if results is not None:
+                return results if last.finish is None else last.finish(args, results)
         leaves, key = self._key(args, kwargs)
         version = self.versions.get(key)
         if version is None:
             version = self.versions[key] = self._compile(args, kwargs, leaves)
-        self._last = version
+        self._last = version if version.arity >= 0 else None
         return version.run(leaves)
 
     def lower(self, *args: Any, **kwargs: Any) -> Compiled:
@@ -193,14 +199,11 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         return Compiled(program, native, dynamic, out_tree, len(args) if flat else -1)
 
     def _native(self, program: Program) -> Any:
-        try:
-            from .entry import layout_is_known
-            from .mixed import Mixed
-            from .native import Native
-            from .schedule import UnsupportedError
-        except ImportError:
-            self._warn("all of it, as llvmlite is not installed: `pip install llvmlite`")
-            return None
+        from .layout import layout_is_known
+        from .mixed import Mixed
+        from .native import Native
+        from .schedule import UnsupportedError
+
         if not layout_is_known():
             self._warn("all of it, as native code is not made for this Python or platform")
             return None
@@ -209,6 +212,11 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
             return Native(program).compile()
         except UnsupportedError:
             mixed = Mixed(program)
+        except ImportError as error:
+            if not (error.name or "").startswith("llvmlite"):
+                raise
+            self._warn("all of it, as llvmlite is not installed: `pip install llvmlite`")
+            return None
         self._warn("; ".join(_described(*left) for left in mixed.left.values()))
         return mixed
 

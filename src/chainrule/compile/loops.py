@@ -38,13 +38,14 @@ class ControlWriter:
             for i, block in enumerate(group.inner.blocks)
         }
         self.slots = self._outer_slots()
-        kind = ir.FunctionType(ir.VoidType(), [POINTER] * len(self.slots))
+        kind = ir.FunctionType(ir.VoidType(), [POINTER] * (len(self.slots) + 1))
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
         for argument in self.function.args:
             argument.add_attribute("noalias")
-        self.pointer: dict[Any, Any] = dict(zip(self.slots, self.function.args, strict=True))
+        *arguments, self.frame = self.function.args
+        self.pointer: dict[Any, Any] = dict(zip(self.slots, arguments, strict=True))
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         for block in group.inner.blocks:
             for var in block.made:
@@ -109,7 +110,7 @@ class ControlWriter:
     def run(self, i: int) -> None:
         """Write what a block does."""
         for nest in self.nests[i]:
-            self.b.call(nest.function, [self.pointer[slot] for slot in nest.slots])
+            self.b.call(nest.function, [*(self.pointer[slot] for slot in nest.slots), self.frame])
 
     def write(self) -> ir.Function:
         """Write the whole function."""

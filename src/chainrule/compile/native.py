@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-from llvmlite import ir
 
 from ..program.equation import Var
 from ..program.program import Program
 from ..program.spans import span_of
-from .codegen import POINTER, Buffers
-from .engine import Code
-from .entry import EntryWriter, python_function
-from .loops import writer_of
-from .scalar import I64
-from .schedule import Schedule, schedule
+from . import cache, loader
+from .image import Image, all_equations, find_constants
+from .layout import METH_FASTCALL
+from .memory import ALIGNMENT
+from .symbols import UnknownSymbolError, address_of
 
-ALIGNMENT = 64
 empty = np.empty  # a trace in another thread may replace the name
 
 
@@ -30,93 +30,116 @@ class Native:
     ----------
     program : Program
         What was compiled.
-    plan : Schedule
-        Its loop nests.
-    code : Code
-        The machine code and its LLVM text.
+    cached : bool
+        Whether the machine code was found on disk.
     seconds : dict
         How long each stage took.
+    parts : list of str
+        For each output, the Python expression that finds it among the arguments ``x`` and the
+        computed results ``m``.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.seconds: dict[str, float] = {}
         begin = time.perf_counter()
-        self.plan: Schedule = schedule(program)
-        self.seconds["schedule"] = time.perf_counter() - begin
-        self.buffers = Buffers()
+        self._key = cache.key_of(program)
+        self._image = cache.find(self._key)
+        self.seconds["look up"] = time.perf_counter() - begin
+        self.cached = self._image is not None
+        self._built: Any = None
+        if not self.cached:
+            from .build import Build
+
+            self._built = Build(program)
+            self.seconds |= self._built.seconds
         self.keep: list[Any] = []
-        begin = time.perf_counter()
-        module = ir.Module("chainrule")
-        nests = [
-            writer_of(module, f"nest_{k}", group, self.plan, self.buffers)
-            for k, group in enumerate(self.plan.groups)
-        ]
-        for nest in nests:
-            nest.write()
-        self._write_entry(module, nests)
-        self._text = str(module)
-        self.seconds["emit"] = time.perf_counter() - begin
-        self.makers = [(o.type.shape, o.type.dtype) for o in self.outputs]
-        self.select = self._selector()
+        self.parts, self.names = _selection(program)
+        self.select = eval(f"lambda x, m: [{', '.join(self.parts)}]", dict(self.names))
 
     def compile(self) -> Native:
-        """Turn what was written into machine code."""
-        begin = time.perf_counter()
-        self.code = Code(self._text)
-        self.seconds["optimise"] = time.perf_counter() - begin
-        self.call = python_function(self.code.address("entry"))
+        """Have the machine code ready to be called."""
+        if self._image is not None and self._load(self._image):
+            return self
+        if self._built is None:
+            from .build import Build
+
+            self._built = Build(self.program)
+            self.cached = False
+        image = self._built.image()
+        cache.keep(self._key, image)
+        self.seconds |= self._built.seconds
+        self.build = self._built  # what it was made of is at hand, and needn't be made again
+        self._built = None
+        if not self._load(image):
+            raise RuntimeError("machine code refers to what this process doesn't have")
         return self
 
+    @functools.cached_property
+    def build(self) -> Any:
+        """How the program was made into machine code; made once more if it came from disk."""
+        from .build import Build
+
+        return Build(self.program)
+
     @property
-    def outputs(self) -> list[Var]:
-        """The outputs that are computed, each once."""
-        found = [o for o in self.program.outputs if type(o) is Var]
-        return list(dict.fromkeys(o for o in found if o not in self.program.inputs))
+    def plan(self) -> Any:
+        """The loop nests."""
+        return self.build.plan
 
-    def _write_entry(self, module: ir.Module, nests: list[Any]) -> None:
-        writer = EntryWriter(module, "entry")
-        pointer: dict[Any, Any] = {}
-        for k, var in enumerate(self.program.inputs):
-            if var.type.weak:
-                slot = self._memory((), np.dtype(float))
-                pointer[var] = writer.number(k, float, slot)
-            else:
-                pointer[var] = writer.array(k, var.type)
-        first = len(self.program.inputs)
-        for k, var in enumerate(self.outputs):
-            pointer[var] = writer.data(first + k)
-        for var in self.plan.stored:
-            if var not in pointer:
-                pointer[var] = self._memory(var.type.shape, var.type.dtype)
-        for nest in nests:
-            arguments = [self._pointer_of(slot, pointer) for slot in nest.slots]
-            writer.b.call(nest.function, arguments)
-        writer.finish()
+    @functools.cached_property
+    def code(self) -> Any:
+        """The LLVM text."""
+        from .engine import Code
 
-    def _pointer_of(self, slot: Any, pointer: dict[Any, Any]) -> Any:
-        if slot in pointer:
-            return pointer[slot]
-        array = np.ascontiguousarray(self.buffers.constants[slot])
-        self.keep.append(array)
-        return I64(array.__array_interface__["data"][0]).inttoptr(POINTER)
+        return Code(self.build.text)
 
-    def _memory(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-        """Return the address of memory of the program's own, kept from call to call."""
-        count = int(np.prod(shape))
-        raw = np.empty(count * dtype.itemsize + ALIGNMENT, np.uint8)
+    def _load(self, image: Image) -> bool:
+        begin = time.perf_counter()
+        try:
+            loaded = _loaded(image)
+        except UnknownSymbolError:
+            return False
+        self._constants = image.arrays or find_constants(self.program, image.constants or [])
+        table = loaded.address("constants")
+        for k, array in enumerate(self._constants):
+            address = array.__array_interface__["data"][0]
+            ctypes.c_int64.from_address(table + 8 * k).value = address
+        self._image = image
+        self._loaded = loaded
+        if image.facts["keeps frames"]:
+            self._give = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(loaded.address("give"))
+            self._grow()
+        self.call = python_function(loaded.address("entry"), loaded)
+        self.seconds["load"] = time.perf_counter() - begin
+        return True
+
+    def _grow(self) -> None:
+        """Let there be memory for one more call at the same time."""
+        assert self._image is not None
+        raw = empty(self._image.workspace + ALIGNMENT, np.uint8)
         self.keep.append(raw)
         start = raw.__array_interface__["data"][0]
-        return I64(start + -start % ALIGNMENT).inttoptr(POINTER)
+        self._give(start + -start % ALIGNMENT)
 
     def __call__(self, leaves: Sequence[Any]) -> list[Any] | None:
         """Return the outputs, or None if the arguments are not what was compiled for."""
-        made = [empty(shape, dtype) for shape, dtype in self.makers]
-        if not self.call(*leaves, *made):
-            return None
-        if self.buffers.noted and self.buffers.error[0]:
-            self._raise_noted()
-        return self.select(leaves, made)
+        results = self.call(*leaves)
+        if type(results) is not tuple:
+            results = self.told(leaves, results)
+        return None if results is None else self.select(leaves, results)
+
+    def told(self, leaves: Sequence[Any], answer: Any) -> tuple[Any, ...] | None:
+        """Do what the entry asks for; return its results, or None if it refused the arguments."""
+        while answer is NotImplemented:
+            self._grow()
+            answer = self.call(*leaves)
+        if answer is None or type(answer) is tuple:
+            return answer
+        results, _, number, index, length = answer
+        if number:
+            self._raise_index(number, index, length)
+        return results
 
     def run(self, leaves: Sequence[Any]) -> list[Any]:
         """Return the outputs for values of the right types, however they lie in memory."""
@@ -127,37 +150,48 @@ class Native:
             raise RuntimeError("a native function refused the arrays that were made for it")
         return results
 
-    def _raise_noted(self) -> NoReturn:
-        number, index, length = self.buffers.error.tolist()
-        self.buffers.error[:] = 0
-        equation = self.buffers.noted[number - 1]
+    def _raise_index(self, number: int, index: int, length: int) -> NoReturn:
+        assert self._image is not None
+        place = self._image.notes[number - 1]
         where = ""
-        if equation.origin:
-            span = span_of(*equation.origin[0])
+        equations = list(all_equations(self.program))
+        if 0 <= place < len(equations) and equations[place].origin:
+            span = span_of(*equations[place].origin[0])
             where = f" ({span.file}:{span.line}: {span.text})"
         shown = index if index >= 0 else index - length
         raise IndexError(f"index {shown} is out of bounds for an axis of size {length}{where}")
 
-    def _selector(self) -> Callable[[Any, Any], list[Any]]:
-        """Return what finds the outputs among the inputs and what was computed.
 
-        Written as one expression, because a call per output takes longer than small programs do.
-        """
-        constants: dict[str, Any] = {"own": _own}
-        parts = []
-        for k, o in enumerate(self.program.outputs):
-            if type(o) is not Var:
-                constants[f"c{k}"] = o
-                parts.append(f"own(c{k})")
-            elif o in self.program.inputs:
-                parts.append(f"own(x[{self.program.inputs.index(o)}])")
-            else:
-                scalar = ".item()" if o.type.weak else "" if o.type.shape else "[()]"
-                parts.append(f"m[{self.outputs.index(o)}]{scalar}")
-        select: Callable[[Any, Any], list[Any]] = eval(
-            f"lambda x, m: [{', '.join(parts)}]", constants
-        )
-        return select
+def _loaded(image: Image) -> Any:
+    if loader.is_supported():
+        try:
+            return loader.Loaded(image.code, address_of)
+        except loader.UnreadableObjectError:
+            pass
+    from .engine import LoadedByLLVM
+
+    return LoadedByLLVM(image.code, image.externals)
+
+
+def _selection(program: Program) -> tuple[list[str], dict[str, Any]]:
+    """Return for each output how it is found, and the constants that are named there.
+
+    It is Python source, because a call per output takes longer than small programs do.
+    """
+    names: dict[str, Any] = {"own": _own}
+    parts = []
+    computed: dict[Var, int] = {}
+    for k, o in enumerate(program.outputs):
+        if type(o) is not Var:
+            names[f"c{k}"] = o
+            parts.append(f"own(c{k})")
+        elif o in program.inputs:
+            parts.append(f"own(x[{program.inputs.index(o)}])")
+        else:
+            seen = o in computed
+            position = computed.setdefault(o, len(computed))
+            parts.append(f"own(m[{position}])" if seen else f"m[{position}]")
+    return parts, names
 
 
 def _own(value: Any) -> Any:
@@ -168,6 +202,38 @@ def _ordered(x: Any, var: Var) -> Any:
     """Return an input as the native function takes it: contiguous, aligned, of its very dtype."""
     if var.type.weak:
         return float(x)
-    array = np.empty(var.type.shape, var.type.dtype)
+    # by name, as equal dtypes may be several objects, of which the entry knows one
+    array = empty(var.type.shape, var.type.dtype.str)
     array[...] = x
     return array
+
+
+# -- a function of Python from an address ------------------------------------------------------
+
+
+class _MethodDef(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+# Python reads a function's definition once more when the function goes away, so a definition must
+# outlive its function, whatever the order in which objects are freed: these few bytes are used
+# again for another function of the same address, and stay else.
+_definitions: dict[int, _MethodDef] = {}
+_definitions_lock = threading.Lock()
+
+
+def python_function(address: int, owner: Any) -> Any:
+    """Return a callable for an emitted entry; ``owner`` keeps its machine code."""
+    with _definitions_lock:
+        definition = _definitions.setdefault(
+            address, _MethodDef(b"native", address, METH_FASTCALL, None)
+        )
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype = ctypes.py_object
+    make.argtypes = [ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.c_void_p]
+    return make(ctypes.byref(definition), owner, None)

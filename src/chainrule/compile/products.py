@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
@@ -13,6 +11,7 @@ from ..program.equation import Equation
 from .blocks import over
 from .scalar import I64, constant, convert, register_type
 from .schedule import UnsupportedError
+from .symbols import linear_algebra
 
 if TYPE_CHECKING:
     from .codegen import Nest
@@ -127,27 +126,9 @@ def _routine(module: ir.Module, name: str) -> ir.Function:
     symbol = f"chainrule.{name}"
     if symbol in module.globals:
         return module.globals[symbol]
-    llvm.add_symbol(symbol, blas_address(name))
+    linear_algebra(name)  # SciPy is imported before the code is loaded, not within a call
     return ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * 13), symbol)
 
 
 def _pointer(nest: Nest, o: Any) -> Any:
     return nest.pointer[nest.buffers.slot(o)]
-
-
-_addresses: dict[str, int] = {}
-
-
-def blas_address(name: str) -> int:
-    """Return the address of a BLAS routine, by SciPy's public table for Cython."""
-    if name not in _addresses:
-        from scipy.linalg import cython_blas
-
-        capsule = cython_blas.__pyx_capi__[name]
-        api = ctypes.pythonapi
-        api.PyCapsule_GetName.restype = ctypes.c_char_p
-        api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-        api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-        api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-        _addresses[name] = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
-    return _addresses[name]

@@ -1,0 +1,174 @@
+"""From a program to an image of machine code: schedule, loop nests, entry, LLVM."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from ..program.equation import Equation, Var
+from ..program.program import Program
+from . import engine
+from .codegen import POINTER, Buffers
+from .entry import ON_STACK, EntryWriter
+from .image import Image, all_equations, constant_references
+from .loops import writer_of
+from .memory import Buffer, arrange
+from .schedule import HEAVY, Schedule, schedule, size_of
+
+_ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
+RELEASED_FROM = 20_000.0  # ns of work for which giving the interpreter's lock away pays
+
+
+class Build:
+    """The making of a program's machine code.
+
+    Attributes
+    ----------
+    plan : Schedule
+        Its loop nests.
+    buffers : list of Buffer
+        What memory a call needs for values in between, and where each lies.
+    text : str
+        The module, as LLVM assembly.
+    seconds : dict
+        How long each stage took.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.seconds: dict[str, float] = {}
+        self.inputs = program.inputs
+        self.outputs = computed_outputs(program)
+        begin = time.perf_counter()
+        self.plan: Schedule = schedule(program)
+        self.seconds["schedule"] = time.perf_counter() - begin
+        begin = time.perf_counter()
+        module = ir.Module("chainrule")
+        module.triple = ""
+        self.named = Buffers()
+        self.nests = [
+            writer_of(module, f"nest_{k}", group, self.plan, self.named)
+            for k, group in enumerate(self.plan.groups)
+        ]
+        for nest in self.nests:
+            nest.write()
+        self._plan_memory()
+        self.releases = estimated_time(self.plan) >= RELEASED_FROM
+        self._write_entry(module)
+        self.text = str(module)
+        self.seconds["emit"] = time.perf_counter() - begin
+
+    def image(self) -> Image:
+        """Return the machine code."""
+        begin = time.perf_counter()
+        code, externals = engine.object_code(self.text)
+        self.seconds["optimise"] = time.perf_counter() - begin
+        # a loop's body is planned in other variables, but with the very same parameters
+        numbers = {id(e.params): k for k, e in enumerate(all_equations(self.program))}
+        facts = {
+            "releases the lock": self.releases,
+            "buffers": [[str(x.key.type), x.size, x.offset, x.first, x.last] for x in self.buffers],
+            "keeps frames": self.workspace > ON_STACK,
+            "bytes without reuse": sum(x.size for x in self.buffers),
+        }
+        portable = _ADDRESS.search(self.text) is None
+        return Image(
+            code,
+            externals,
+            constant_references(self.program, self.constants) if portable else None,
+            [numbers.get(id(e.params), -1) for e in self.named.noted],
+            self.workspace,
+            facts,
+            [np.ascontiguousarray(array) for array in self.constants],
+        )
+
+    def _plan_memory(self) -> None:
+        used: dict[Var, list[int]] = {}
+        for k, nest in enumerate(self.nests):
+            for slot in nest.slots:
+                if type(slot) is Var:
+                    used.setdefault(slot, []).append(k)
+        known = {*self.inputs, *(o for o in self.outputs if o.type.shape)}
+        end = len(self.nests)
+        self.buffers = [
+            Buffer(
+                var,
+                max(size_of(var.type.shape), 1) * var.type.dtype.itemsize,
+                min(steps),
+                end if var in self.outputs else max(steps),
+            )
+            for var, steps in used.items()
+            if var not in known
+        ]
+        self.workspace = arrange(self.buffers)
+
+    def _write_entry(self, module: ir.Module) -> None:
+        writer = EntryWriter(module, "entry", self.workspace, self.releases)
+        writer.count(len(self.inputs))
+        pointer: dict[Any, Any] = {}
+        for k, var in enumerate(self.inputs):
+            pointer[var] = writer.number(k) if var.type.weak else writer.array(k, var.type)
+        frame = writer.frame()
+        for buffer in self.buffers:
+            pointer[buffer.key] = writer.place(frame, buffer.offset)
+        slots = {k: pointer[o] for k, o in enumerate(self.outputs) if not o.type.shape}
+        places = writer.results([o.type for o in self.outputs], slots)
+        pointer.update(zip(self.outputs, places, strict=True))
+        self._write_constants(module, writer, pointer)
+        writer.begin()
+        for nest in self.nests:
+            writer.b.call(nest.function, [*(pointer[slot] for slot in nest.slots), frame])
+        writer.finish()
+
+    def _write_constants(
+        self, module: ir.Module, writer: EntryWriter, pointer: dict[Any, Any]
+    ) -> None:
+        """Let the module have a table of the addresses of array constants."""
+        slots = list(dict.fromkeys(s for nest in self.nests for s in nest.slots))
+        wanted = [slot for slot in slots if slot not in pointer]
+        self.constants = [self.named.constants[slot] for slot in wanted]
+        kind = ir.ArrayType(POINTER, max(len(wanted), 1))
+        table = ir.GlobalVariable(module, kind, "constants")
+        table.initializer = ir.Constant(kind, None)
+        for k, slot in enumerate(wanted):
+            pointer[slot] = writer.field(table, 8 * k, POINTER)
+
+
+def computed_outputs(program: Program) -> list[Var]:
+    """Return the outputs that are computed, each once."""
+    found = [o for o in program.outputs if type(o) is Var]
+    return list(dict.fromkeys(o for o in found if o not in program.inputs))
+
+
+def estimated_time(plan: Schedule) -> float:
+    """Return about how many nanoseconds a program takes."""
+    total = 0.0
+    for group in plan.groups:
+        if group.inner is not None:
+            steps = getattr(group.inner, "steps", 0) or 100
+            total += steps * sum(estimated_time(block.plan) for block in group.inner.blocks)
+        waiting: list[Equation] = list(group.roots)
+        seen: set[int] = set()
+        each = 0.0
+        while waiting:
+            equation = waiting.pop()
+            if id(equation) in seen:
+                continue
+            seen.add(id(equation))
+            each += _weight(equation)
+            waiting.extend(plan.producer[v] for v in equation.inputs if v not in plan.stored)
+        total += each * size_of(group.domain)
+    return total
+
+
+def _weight(equation: Equation) -> float:
+    """Return about how many nanoseconds an equation takes per element of its loop nest."""
+    name = equation.primitive.name
+    if name in ("matmul", "einsum"):
+        shapes = [np.shape(o) if type(o) is not Var else o.type.shape for o in equation.operands]
+        return 0.05 * max(shape[-1] if shape else 1 for shape in shapes)
+    return 1.0 if name in HEAVY else 0.2

@@ -1,0 +1,113 @@
+"""What machine code calls or refers to, by name.
+
+Compiled code is kept on disk, so it must not hold an address of this process. Whatever lies outside
+of it is an external symbol, which is looked up when the code is loaded:
+
+===================================  ==========================================================
+``PyTuple_New``, ``sin``             a function of Python or of the C library
+``chainrule.dgemm``                  a routine of BLAS or LAPACK, by SciPy's table for Cython
+``chainrule.numpy.93``               an entry of NumPy's table of C functions
+``chainrule.dtype.<f8``              the dtype object
+``chainrule.runtime.NAME``           what this package provides itself (`provide`)
+===================================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+PREFIX = "chainrule."
+_provided: dict[str, Callable[[], int]] = {}
+
+
+class UnknownSymbolError(LookupError):
+    """Code refers to something that this process doesn't have."""
+
+
+def provide(name: str, address: Callable[[], int]) -> None:
+    """Let code refer to ``chainrule.runtime.NAME``; the address is asked for when it's needed."""
+    _provided[name] = address
+
+
+def address_of(symbol: str) -> int:
+    """Return the address that a symbol stands for in this process.
+
+    Raises
+    ------
+    UnknownSymbolError
+        If there is no such thing.
+    """
+    if not symbol.startswith(PREFIX):
+        return _of_library(symbol)
+    kind, _, rest = symbol[len(PREFIX) :].partition(".")
+    if kind == "dtype":
+        return id(np.dtype(rest))
+    if kind == "numpy":
+        return numpy_function(int(rest))
+    if kind == "runtime":
+        return _provided[rest]()
+    return linear_algebra(kind)
+
+
+@functools.cache
+def _of_library(symbol: str) -> int:
+    places = [ctypes.pythonapi, *map(ctypes.CDLL, _libraries())]
+    for place in places:
+        try:
+            return ctypes.cast(getattr(place, symbol), ctypes.c_void_p).value or 0
+        except AttributeError:
+            continue
+    raise UnknownSymbolError(f"no library of this process has `{symbol}`")
+
+
+@functools.cache
+def _libraries() -> list[str | None]:
+    found: list[str | None] = []
+    for name in (None, "libm.so.6", "libm.so", "msvcrt"):
+        try:
+            ctypes.CDLL(name)
+        except (OSError, TypeError):
+            continue
+        found.append(name)
+    return found
+
+
+def _capsule_pointer(capsule: Any) -> int:
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype = ctypes.c_char_p
+    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    pointer: int = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+    return pointer
+
+
+@functools.cache
+def _numpy_table() -> int:
+    module = importlib.import_module("numpy._core._multiarray_umath")  # as NumPy's headers do
+    return _capsule_pointer(module._ARRAY_API)
+
+
+def numpy_function(index: int) -> int:
+    """Return an entry of NumPy's table of C functions, whose order is part of its ABI."""
+    return ctypes.c_int64.from_address(_numpy_table() + 8 * index).value
+
+
+@functools.cache
+def linear_algebra(name: str) -> int:
+    """Return the address of a BLAS or LAPACK routine, by SciPy's public table for Cython."""
+    from scipy.linalg import cython_blas
+
+    if name not in cython_blas.__pyx_capi__:
+        from scipy.linalg import cython_lapack
+
+        if name not in cython_lapack.__pyx_capi__:
+            raise UnknownSymbolError(f"neither BLAS nor LAPACK has `{name}`")
+        return _capsule_pointer(cython_lapack.__pyx_capi__[name])
+    return _capsule_pointer(cython_blas.__pyx_capi__[name])

@@ -295,4 +295,3 @@ class EntryWriter:
         slot = self._flags_before
         self._control("llvm.x86.sse.stmxcsr", slot)
         return self.b.zext(self.b.and_(self.b.load(slot, typ=I32), I32(X86_FLAGS)), I64)
-

@@ -1,5 +1,7 @@
 """Jacobians, Hessians and their products against the ones that are known."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,24 @@ class TestJacobian:
         )
         assert J["s"][0] == 4.0
         np.testing.assert_array_equal(J["s"][1]["W"], np.zeros((3, 4)))
+
+    @MODES
+    def test_many_directions_make_no_longer_program(self, mode):
+        from chainrule.trace.program import trace_program
+
+        def equations(n):
+            J = jacobian(lambda x: np.sin(x[::-1]) * x, mode=mode)
+            return len(trace_program(J, np.ones(n), abstract=True)[0])
+
+        assert equations(10) == equations(40)
+
+    @MODES
+    def test_directions_that_do_not_fit_at_once(self, mode, monkeypatch):
+        module = sys.modules["chainrule.transform.jacobian"]
+        monkeypatch.setattr(module, "BLOCK_BYTES", 7 * 8 * 9)
+        x = rng.standard_normal(9)
+        J = jacobian(lambda x: np.sin(x) * np.sum(x), mode=mode)(x)
+        np.testing.assert_allclose(J, np.diag(np.cos(x) * x.sum()) + np.sin(x)[:, None], rtol=1e-14)
 
     @MODES
     def test_one_trace(self, mode):

@@ -7,6 +7,7 @@ a rule is applied to one example after the other.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,9 @@ def matmul(
     a, b = operands
     rank_a, rank_b = (ndim_of(o) - is_b for o, is_b in zip(operands, batched, strict=True))
     if not batched[1] and rank_b <= 2:
-        return primitive(a, b)
+        return _rows_times(primitive, a, b)
+    if not batched[0] and rank_a == 2 and rank_b == 1:
+        return primitive(b, np.transpose(a))
     if not batched[0] and rank_a <= 2 and rank_b >= 2:
         return primitive(a, b)
     if rank_a == 1:
@@ -121,6 +124,16 @@ def matmul(
     if rank_b == 1:
         out = out[..., 0]
     return out if rank_a > 1 else out[..., 0] if rank_b == 1 else out[..., 0, :]
+
+
+def _rows_times(primitive: Primitive, a: Any, b: Any) -> Any:
+    """Multiply a stack by one matrix or vector: as one product, since that is the faster one."""
+    shape = shape_of(a)
+    if len(shape) <= 2:
+        return primitive(a, b)
+    rows = math.prod(shape[:-1])
+    out = primitive(np.reshape(a, (rows, shape[-1])), b)
+    return np.reshape(out, shape[:-1] + shape_of(b)[1:])
 
 
 def einsum(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,8 +16,15 @@ from .arguments import Arguments, Function, Selection, name_of, record, type_of,
 from .call import TracedCall
 from .gradient import grad
 from .linear import jvp
+from .vmap import vmap
 
 Mode = Literal["forward", "reverse"]
+
+FEW = 4
+"""So many directions are moved one by one: their programs are simpler than that of all at once."""
+
+BLOCK_BYTES = 2**26
+"""What the largest intermediate result may need for all directions that are moved at once."""
 
 
 def jacobian(
@@ -159,17 +166,18 @@ def _by_columns(call: TracedCall) -> list[list[Any]]:
     """Return the blocks [output][input], pushing one input element after another."""
     rows: list[list[Any]] = [[] for _ in call.outputs]
     for i, var in enumerate(call.inputs):
-        passes = [_along(call.push, call.inputs, i, e) for e in _basis(var)]
-        turned: list[Any] = [None] * len(passes)
-        if var.type.dtype.kind == "c":
-            turned = [_along(call.push, call.inputs, i, e) for e in _basis(var, 1j)]
+        passes = _along_all(call, True, i)
+        is_complex = var.type.dtype.kind == "c"
+        turned = _along_all(call, True, i, 1j) if is_complex else passes
         for o, out in enumerate(call.outputs):
-            real_by_complex = var.type.dtype.kind == "c" and type_of(out).dtype.kind != "c"
-            columns = [
-                p[o] + 1j * q[o] if real_by_complex else p[o]
-                for p, q in zip(passes, turned, strict=True)
-            ]
-            rows[o].append(_assembled(columns, type_of(out), var.type, by_columns=True))
+            if not passes:
+                rows[o].append(_no_elements(type_of(out), var.type))
+                continue
+            columns = passes[o]
+            if is_complex and type_of(out).dtype.kind != "c":
+                columns = columns + 1j * turned[o]
+            columns = np.moveaxis(columns, 0, -1)
+            rows[o].append(_assembled(columns, type_of(out), var.type))
     return rows
 
 
@@ -178,48 +186,70 @@ def _by_rows(call: TracedCall) -> list[list[Any]]:
     rows: list[list[Any]] = []
     for o, out in enumerate(call.outputs):
         type_ = type_of(out)
-        passes = [_along(call.pull, call.outputs, o, e) for e in _basis(out)]
-        turned: list[Any] = [None] * len(passes)
-        if type_.dtype.kind == "c":
-            turned = [_along(call.pull, call.outputs, o, e) for e in _basis(out, 1j)]
+        passes = _along_all(call, False, o)
+        is_complex = type_.dtype.kind == "c"
+        turned = _along_all(call, False, o, 1j) if is_complex else passes
         rows.append([])
         for i, var in enumerate(call.inputs):
-            lines = [p[i] for p in passes]
-            if type_.dtype.kind == "c":
-                if var.type.dtype.kind == "c":
-                    lines = [np.conj(line) for line in lines]
-                else:  # the adjoint takes 1 to the real part's gradient, 1j to the imaginary's
-                    lines = [p[i] + 1j * q[i] for p, q in zip(passes, turned, strict=True)]
-            rows[o].append(_assembled(lines, type_, var.type, by_columns=False))
+            if not passes:
+                rows[o].append(_no_elements(type_, var.type))
+                continue
+            lines = passes[i]
+            if is_complex and var.type.dtype.kind == "c":
+                lines = np.conj(lines)
+            elif (
+                is_complex
+            ):  # the adjoint takes 1 to the real part's gradient, 1j to the imaginary's
+                lines = lines + 1j * turned[i]
+            rows[o].append(_assembled(lines, type_, var.type))
     return rows
 
 
-def _basis(operand: Any, unit: complex = 1.0) -> Iterator[Any]:
-    """Yield the directions along each single element of an input or output."""
-    type_ = type_of(operand)
-    dtype = type_.dtype if type_.is_differentiable else np.dtype(float)
-    for k in range(type_.size):
-        e = np.zeros(type_.size, dtype)
-        e[k] = unit
-        yield e.reshape(type_.shape) if type_.shape else e[0]
-
-
-def _along(move: Any, operands: Sequence[Any], position: int, direction: Any) -> list[Any]:
-    """Push or pull one direction.
+def _along_all(call: TracedCall, forward: bool, position: int, unit: complex = 1.0) -> list[Any]:
+    """Push the directions along all single elements of an input, or pull those of an output.
 
     The zeros of a direction are zeros by structure: they stay zero where a derivative is
     infinite. Masks say so, at a price; so without known values always, else at need.
+
+    Returns
+    -------
+    list of array
+        Each result, with one row per direction. Many directions are moved at once, so that the
+        program does not grow with their number.
     """
-    directions: list[Any] = [None] * len(operands)
-    directions[position] = direction
+    operands = call.inputs if forward else call.outputs
+    type_ = type_of(operands[position])
+    dtype = type_.dtype if type_.is_differentiable else np.dtype(float)
+    basis = np.reshape(unit * np.eye(type_.size, dtype=dtype), (type_.size, *type_.shape))
+
+    def passes(masked: bool) -> list[Any]:
+        def along(direction: Any) -> list[Any]:
+            directions: list[Any] = [None] * len(operands)
+            directions[position] = Masked(direction, direction != 0) if masked else direction
+            return call.push(directions) if forward else call.pull(directions)
+
+        return _stacked(along, basis) if len(basis) <= FEW else _batched(along, basis, call)
+
+    if not type_.shape:
+        return passes(masked=False)
     if _known(operands):
-        moved: list[Any] = move(directions)
-        if not np.ndim(direction) or not any(_has_nan(m) for m in moved):
+        moved = passes(masked=False)
+        if not any(_has_nan(m) for m in moved):
             return moved
-    if np.ndim(direction):
-        directions[position] = Masked(direction, direction != 0)
-    moved = move(directions)
-    return moved
+    return passes(masked=True)
+
+
+def _stacked(along: Any, basis: Any) -> list[Any]:
+    return [np.stack(rows) for rows in zip(*map(along, basis), strict=True)]
+
+
+def _batched(along: Any, basis: Any, call: TracedCall) -> list[Any]:
+    largest = max((out.type.size for e in call.equations for out in e.outs), default=1)
+    block = max(FEW, BLOCK_BYTES // (8 * max(largest, 1)))
+    parts = [vmap(along)(basis[i : i + block]) for i in range(0, len(basis), block)]
+    if len(parts) == 1:
+        return list(parts[0])
+    return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
 
 
 def _known(operands: Sequence[Any]) -> bool:
@@ -231,15 +261,20 @@ def _has_nan(moved: Any) -> bool:
     return bool(np.any(np.isnan(value)))
 
 
-def _assembled(lines: list[Any], out: ArrayType, var: ArrayType, by_columns: bool) -> Any:
-    """Join the derivatives of or by single elements to an array of all."""
-    shape = out.shape + var.shape
-    dtype = np.result_type(*(_sample(t) for t in (out, var) if t.is_differentiable))
-    if not lines or 0 in shape:
-        return np.zeros(shape, dtype)
-    whole = np.reshape(np.stack(lines, axis=-1 if by_columns else 0), shape)
+def _assembled(whole: Any, out: ArrayType, var: ArrayType) -> Any:
+    """Bring the derivatives of or by single elements into their shape and precision."""
+    dtype = _precision(out, var)
+    whole = np.reshape(whole, out.shape + var.shape)
     whole = whole if whole.dtype == dtype else whole.astype(dtype)
     return whole if isinstance(whole, Tracer) else whole[()]
+
+
+def _no_elements(out: ArrayType, var: ArrayType) -> Any:
+    return np.zeros(out.shape + var.shape, _precision(out, var))
+
+
+def _precision(out: ArrayType, var: ArrayType) -> Any:
+    return np.result_type(*(_sample(t) for t in (out, var) if t.is_differentiable))
 
 
 def _sample(type_: ArrayType) -> Any:

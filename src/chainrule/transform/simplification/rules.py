@@ -171,9 +171,9 @@ def _no_choice(e: Equation, context: Context) -> Answer:
     condition, a, b = e.operands
     if a is b and type(a) is Var and context.is_packed(a):
         return a
-    if type(condition) is Var or np.ndim(condition):
+    if type(condition) is Var:
         return None
-    chosen = a if condition else b
+    chosen = a if np.all(condition) else b if not np.any(condition) else None
     return chosen if context.is_packed(chosen) else None
 
 

@@ -14,7 +14,7 @@ from .blocks import BLOCKS, source_index
 from .layout import ERROR, INDEX, LENGTH
 from .products import write_matmul
 from .scalar import I8, I64, constant, convert, emit, intrinsic, memory_type, register_type
-from .schedule import REDUCTIONS, Group, Schedule, UnsupportedError, reduced_axes, size_of
+from .schedule import CIRCULAR, REDUCTIONS, Group, Schedule, UnsupportedError, reduced_axes, size_of
 
 POINTER = ir.PointerType()
 SMALL = 64  # elements of a nest that is written into the loop around it
@@ -26,14 +26,20 @@ class Nest:
     """Writes the function of one group: its loops, and what they load, compute and store."""
 
     def __init__(
-        self, module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers
+        self,
+        module: ir.Module,
+        name: str,
+        group: Group,
+        plan: Schedule,
+        buffers: Buffers,
+        result: Any = None,
     ) -> None:
         self.group = group
         self.plan = plan
         self.buffers = buffers
         self.slots = [s for s in buffers.of_group(group, plan) if s not in group.reuse]
         # behind the buffers comes the frame of the call, see `layout`
-        kind = ir.FunctionType(ir.VoidType(), [POINTER] * (len(self.slots) + 1))
+        kind = ir.FunctionType(result or ir.VoidType(), [POINTER] * (len(self.slots) + 1))
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         # each nest is optimised by itself: the passes take more than linear time in a function
@@ -46,6 +52,7 @@ class Nest:
         self.pointer.update((out, self.pointer[old]) for out, old in group.reuse.items())
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.memo: dict[Any, Any] = {}
+        self.reach: Any = None  # who takes circular functions, see `circular`
 
     # -- memory ----------------------------------------------------------------------------------
 
@@ -117,6 +124,8 @@ class Nest:
         if not equation.primitive.elementwise:
             raise UnsupportedError(equation, f"`{name}` is not compiled yet")
         args = [self.value(o, self._broadcast(o, index)) for o in operands]
+        if name in CIRCULAR and self.reach is not None:
+            return self.reach.emit(equation, args[0], self.buffers.dtype_of(operands[0]))
         return emit(self.b, equation, args, [self.buffers.dtype_of(o) for o in operands])
 
     def _broadcast(self, o: Any, index: Index) -> Index:
@@ -203,6 +212,12 @@ class Nest:
 
     def write(self) -> ir.Function:
         """Write the whole function."""
+        self.write_body()
+        self.b.ret_void()
+        return self.function
+
+    def write_body(self) -> None:
+        """Write the function up to its end."""
         name = self.group.roots[0].primitive.name
         if name == "matmul":
             write_matmul(self, self.group.roots[0])
@@ -212,8 +227,6 @@ class Nest:
             self._write_flat()
         else:
             self._write_nested()
-        self.b.ret_void()
-        return self.function
 
     def _write_flat(self) -> None:
         (size,) = self.group.domain

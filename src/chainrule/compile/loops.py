@@ -8,6 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from ..program.equation import Var
+from .circular import CircularNest, is_circular
 from .codegen import POINTER, Buffers, Nest
 from .control import Block, BranchPlan, Carry, LoopPlan, inside
 from .scalar import I8, I64, memory_type
@@ -17,6 +18,8 @@ from .schedule import Group, Schedule, UnsupportedError
 def writer_of(module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers) -> Any:
     """Return what writes the function of a group."""
     if group.inner is None:
+        if is_circular(group, plan):
+            return CircularNest(module, name, group, plan, buffers)
         return Nest(module, name, group, plan, buffers)
     kind = BranchWriter if isinstance(group.inner, BranchPlan) else LoopWriter
     return kind(module, name, group, buffers)

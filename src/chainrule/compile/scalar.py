@@ -172,13 +172,13 @@ LOGICAL = frozenset(["logical_and", "logical_or", "logical_not"])
 def math_kernels() -> dict[str, Callable[..., Value]]:
     """Return the emitters of functions such as exp, by the name of the primitive.
 
-    Our own kernels for the trigonometric functions reduce moderate arguments only; these functions
-    are left to the C library, which takes any.
+    Our own kernels for the trigonometric functions reduce moderate arguments only (see `circular`);
+    here these functions are the C library's, which takes any.
     """
     from .kernels import EMITTERS, REDUCIBLE
 
     own = {name: emitter for name, emitter in EMITTERS.items() if name not in REDUCIBLE}
-    return {"sin": _of_library("sin"), "cos": _of_library("cos"), **own}
+    return {name: _of_library(name) for name in REDUCIBLE} | own
 
 
 def emit(

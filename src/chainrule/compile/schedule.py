@@ -54,6 +54,7 @@ OPAQUE = frozenset(
         *("scatter_add", "overlap_add", "cumsum", "einsum"),
     )
 )
+CIRCULAR = frozenset({"sin", "cos", "tan"})
 CONTROL = frozenset({"scan", "while", "cond"})
 
 

@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_explain(commands)
     _add_demo(commands)
+    _add_view(commands)
     return parser
 
 
@@ -150,6 +151,28 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.set_defaults(run=_demo, traceback=True)
 
 
+def _add_view(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "view",
+        help="show a training run in the browser, also while it goes on",
+        description="Show a training run in the browser, to this machine alone, until Ctrl-C; "
+        "or write the same page as one file.",
+    )
+    add = parser.add_argument
+    add("folder", type=Path, metavar="FOLDER", help="the folder of the run, with events.jsonl")
+    add("--output", type=Path, metavar="FILE.html", help="write one file and serve nothing")
+    add("--port", type=_port, metavar="N", help="default: the port of the last time, or any free")
+    add("--open", action="store_true", help="open the page in a browser")
+    parser.set_defaults(run=_view)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return port
+
+
 def _columns(text: str) -> int:
     width = int(text)
     if width < 40:
@@ -170,6 +193,13 @@ def _demo(options: argparse.Namespace) -> int:
     with for_a_reader():
         return OK if run(options) else NOT_VERIFIED
     return NOT_VERIFIED  # not seen to the end
+
+
+def _view(options: argparse.Namespace) -> int:
+    from .view import run
+
+    run(options)
+    return OK
 
 
 def _complain(title: str, help: str = "") -> None:

@@ -12,6 +12,8 @@ Examples
 {'accuracy': 1.0}
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .checkpoint import load, save
 from .events import EventLog, read_events
 from .fit import fit
@@ -21,12 +23,18 @@ from .state_dict import load_state_dict
 from .step import DivergedError, evaluate, make_step, supervised
 from .tensors import CheckpointError
 
+if TYPE_CHECKING:
+    from .live import LiveView, write_view
+    from .tensorboard import TensorBoard
+
 __all__ = [
     "CheckpointError",
     "DivergedError",
     "EventLog",
+    "LiveView",
     "Result",
     "Run",
+    "TensorBoard",
     "accuracy",
     "class_weights",
     "confusion_matrix",
@@ -39,4 +47,18 @@ __all__ = [
     "read_events",
     "save",
     "supervised",
+    "write_view",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what few runs need when it is first asked for."""
+    if name in ("LiveView", "write_view"):
+        from . import live
+
+        return getattr(live, name)
+    if name == "TensorBoard":
+        from .tensorboard import TensorBoard
+
+        return TensorBoard
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import random
 from .run import Result, Run, as_key, reading, source_of
-from .session import Session, Settings, folder_of_run
+from .session import Session, Settings, folder_of_run, observers, with_live_view
 from .step import DivergedError, clipped, make_step
 from .tensors import FilePath
+
+if TYPE_CHECKING:
+    from .live import LiveView
 
 __all__ = ["fit"]
 
@@ -38,6 +41,7 @@ def fit(
     resume: bool = False,
     save_every: float = 30.0,
     log: str | None = "auto",
+    live: bool | LiveView = False,
 ) -> Result:
     """Train a model.
 
@@ -77,7 +81,8 @@ def fit(
     patience : int, optional
         Stop after so many evaluations in a row that were not the best.
     callbacks : sequence of callables
-        ``callback(event, run)`` is called with each event; True from it stops the run.
+        ``callback(event, run)`` is called with each event; True from it stops the run. If it has
+        a method ``observe(run, gradients, updates)``, that is called after each step.
     folder : str or Path, optional
         Where ``events.jsonl``, ``last.safetensors`` and ``best.safetensors`` go; by default a new
         one below ``runs``. None writes nothing.
@@ -87,6 +92,8 @@ def fit(
         Seconds between checkpoints. There is always one at the end.
     log : {"auto", "terminal", "notebook", "lines", None}
         How progress is shown.
+    live : bool or LiveView
+        Show the run in the browser while it goes on.
 
     Returns
     -------
@@ -112,19 +119,18 @@ def fit(
     (np.float64(3.0), np.float64(1.0), 'epochs')
     """
     data_key, step_key = random.split(as_key(key))
-    source = source_of(data, batch_size, data_key)
-    optimiser = clipped(optimiser, clip)
+    source, optimiser = source_of(data, batch_size, data_key), clipped(optimiser, clip)
     settings = Settings(
         epochs=epochs, steps=steps, loss=loss, validation=validation, metrics=metrics or {},
-        monitor=monitor, mode=mode, patience=patience, validate_every=validate_every,
-        batch_size=batch_size, dtype=dtype, callbacks=callbacks,
-        folder=folder_of_run(folder, resume), save_every=save_every,
+        monitor=monitor, mode=mode, patience=patience, validate_every=validate_every, dtype=dtype,
+        batch_size=batch_size, callbacks=with_live_view(callbacks, live), save_every=save_every,
+        folder=folder_of_run(folder, resume),
     )  # fmt: skip
     run = Run.begin(model, optimiser, state, step_key, source)
     # without resume=True there is none: folder_of_run has seen to that
     if (checkpoint := settings.checkpoint) is not None and checkpoint.exists():
         run = run.resumed(checkpoint)
-    step = make_step(loss, optimiser, dtype)
+    step = make_step(loss, optimiser, dtype, observers=observers(settings))
 
     with Session(settings, log) as session:
         session.begin(run, source)

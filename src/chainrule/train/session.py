@@ -211,6 +211,25 @@ class Session:
         return min(limits, default=None)
 
 
+def observers(settings: Settings) -> list[Callable[[Run, Any, Any], Any]]:
+    """Return the methods of the callbacks that look at each step, after telling them of the run."""
+    for callback in settings.callbacks:
+        if hasattr(callback, "attach"):
+            callback.attach(settings)
+    return [callback.observe for callback in settings.callbacks if hasattr(callback, "observe")]
+
+
+def with_live_view(callbacks: Sequence[Callback], live: Any) -> Sequence[Callback]:
+    """Return the callbacks with the live view that was asked for, if one was."""
+    if live is False or live is None:
+        return callbacks
+    if live is True:
+        from .live import LiveView  # imported at use: it brings a server
+
+        live = LiveView()
+    return [*callbacks, live]
+
+
 def folder_of_run(folder: FilePath | None, resume: bool) -> Path | None:
     """Make the folder of a run, which must be empty of other runs."""
     if folder is None:

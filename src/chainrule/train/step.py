@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -101,7 +101,11 @@ def draws(model: Any) -> bool:
 
 
 def make_step(
-    loss: Loss, optimiser: Any, dtype: Any = None, jit: bool = False
+    loss: Loss,
+    optimiser: Any,
+    dtype: Any = None,
+    jit: bool = False,
+    observers: Sequence[Callable[[Run, Any, Any], Any]] = (),
 ) -> Callable[[Run, Any], Any]:
     """Return the function that takes a run one batch further.
 
@@ -116,6 +120,8 @@ def make_step(
         Precision of the computation. Parameters and their updates keep the precision of the model.
     jit : bool
         Whether to compile loss and gradient, once for each shape of batch.
+    observers : sequence of callables
+        Each is called after a step with the run, the gradients and the updates.
 
     Returns
     -------
@@ -154,7 +160,10 @@ def make_step(
                 f"{run.batch + 1}); a smaller learning rate or clip=1.0 often helps"
             )
         updates, memory = optimiser.update(gradients, run.optimiser, run.model, value=loss_value)
-        return run.advanced(apply(run.model, updates), memory, state, loss_value), loss_value
+        run = run.advanced(apply(run.model, updates), memory, state, loss_value)
+        for observe in observers:
+            observe(run, gradients, updates)
+        return run, loss_value
 
     return step
 

@@ -333,6 +333,18 @@ class TestEveryKind:
 
         check()
 
+    def test_the_short_way_through_the_transpose(self, kind, dtype):
+        @given(drawn(kind, dtype), st.booleans())
+        @quick
+        def check(case, masked):
+            map, _, w = case
+            ct = Masked(w, np.ones(w.shape, bool)) if masked else w
+            short, long = map.apply_transpose(ct), push(map.transpose(), ct)
+            assert type(short) is type(long)
+            np.testing.assert_array_equal(bare(short), bare(long))
+
+        check()
+
     def test_the_transpose_of_the_transpose(self, kind, dtype):
         @given(drawn(kind, dtype))
         @quick

@@ -61,6 +61,10 @@ class LinearMap:
         """Return the adjoint map."""
         raise NotImplementedError
 
+    def apply_transpose(self, ct: Any) -> Any:
+        """Return the transpose applied to a cotangent, masked or bare."""
+        return push(self.transpose(), ct)
+
     def text(self, v: str, show: Show) -> str:
         """Write the map applied to ``v``, its coefficients written by ``show``."""
         raise NotImplementedError

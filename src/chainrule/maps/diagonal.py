@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..program.primitive import call
-from .base import LinearMap, Masked, Show
+from .base import LinearMap, Masked, Show, push
 
 
 class Zero(LinearMap):
@@ -53,6 +53,9 @@ class Identity(LinearMap):
     def transpose(self) -> LinearMap:
         return self
 
+    def apply_transpose(self, ct: Any) -> Any:
+        return ct
+
     def text(self, v: str, show: Show) -> str:
         return v
 
@@ -83,6 +86,16 @@ class Scale(LinearMap):
         if dtype is None:
             return Scale(c.conjugate()) if isinstance(c, complex) else self
         return Scale(np.conj(c)) if dtype.kind == "c" else self
+
+    def apply_transpose(self, ct: Any) -> Any:
+        c = self.coefficient
+        kind = type(c)
+        is_real = (
+            kind is np.float64 or kind is float or (kind is np.ndarray and c.dtype.kind == "f")
+        )
+        if is_real and type(ct) is not Masked and type(self) is Scale:
+            return ct * c  # nearly always: the map is its own transpose
+        return push(self.transpose(), ct)
 
     def text(self, v: str, show: Show) -> str:
         c = show(self.coefficient)

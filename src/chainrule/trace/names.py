@@ -13,23 +13,50 @@ import sys
 import types
 from collections import deque
 from collections.abc import Container, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..program.spans import is_internal
+from .method_calls import is_transparent, may_call_methods
 
 Place = tuple[dict[str, Any], str]
 _Witness = tuple[dict[str, Any], str, int]
 
+
+class Findings(NamedTuple):
+    """What a look through a function, and through all that it can call, has found.
+
+    Attributes
+    ----------
+    places : list
+        The names in user's modules under which NumPy's functions stand.
+    witnesses : list
+        All names that were looked at and what they meant.
+    transparent : bool
+        Whether the look has seen all code that can run, and none of it takes a method of plain
+        arrays that a trace would have to replace.
+    code : CodeType
+        The function's code at that time.
+    """
+
+    places: list[Place]
+    witnesses: list[_Witness]
+    transparent: bool
+    code: types.CodeType
+
+
 _LIMIT = 500  # functions looked through, the nearest first
 _REMEMBERED = 2000
 _DATA = frozenset({np.ndarray, float, int, complex, bool, str, type(None)})
-_known: dict[tuple[int, ...], tuple[list[Place], list[_Witness], types.CodeType]] = {}
+_known: dict[tuple[int, ...], Findings] = {}
 
 
-def names_taken(f: Any, originals: Container[int]) -> list[Place]:
+def look_through(f: Any, originals: Container[int]) -> tuple[list[Place], bool]:
     """Return where ``f``, and what it can call, keep originals under names of their own.
+
+    The second result tells whether the code is seen to do without ``dot`` and ``copy`` of plain
+    arrays (see ``method_calls``).
 
     Parameters
     ----------
@@ -39,8 +66,10 @@ def names_taken(f: Any, originals: Container[int]) -> list[Place]:
         The ``id`` of each thing to look for.
     """
     if isinstance(f, types.FunctionType) and not hasattr(f, "__wrapped__"):
-        return _names_of(f, originals)
-    return [place for function in _functions_in(f) for place in _names_of(function, originals)]
+        found = _findings(f, originals)
+        return found.places, found.transparent
+    functions = _functions_in(f)
+    return [p for function in functions for p in _findings(function, originals).places], False
 
 
 def forget_names() -> None:
@@ -48,17 +77,17 @@ def forget_names() -> None:
     _known.clear()
 
 
-def _names_of(function: types.FunctionType, originals: Container[int]) -> list[Place]:
+def _findings(function: types.FunctionType, originals: Container[int]) -> Findings:
     code = function.__code__
     key: tuple[int, ...] = (id(code), id(function.__globals__))
     if function.__closure__ or function.__defaults__:
         key += tuple(id(v) for v in _captured(function) if type(v) not in _DATA)
     known = _known.get(key)
-    if known is None or known[2] is not code or not _still_holds(known[1]):
+    if known is None or known.code is not code or not _still_holds(known.witnesses):
         if len(_known) > _REMEMBERED:
             _known.clear()
-        known = _known[key] = (*_search(function, originals), code)
-    return known[0]
+        known = _known[key] = _search(function, originals)
+    return known
 
 
 def _still_holds(witnesses: list[_Witness]) -> bool:
@@ -68,13 +97,12 @@ def _still_holds(witnesses: list[_Witness]) -> bool:
     return True
 
 
-def _search(
-    function: types.FunctionType, originals: Container[int]
-) -> tuple[list[Place], list[_Witness]]:
+def _search(function: types.FunctionType, originals: Container[int]) -> Findings:
     found: list[Place] = []
     witnesses: list[_Witness] = []
     seen: set[int] = set()
     waiting = deque([function])
+    transparent = True
     while waiting and len(seen) < _LIMIT:
         current = waiting.popleft()
         if id(current) in seen or _is_library(current.__globals__, current.__code__.co_filename):
@@ -89,9 +117,12 @@ def _search(
             if id(value) in originals:
                 found.append((namespace, name))
             waiting.extend(_functions_in(value))
+            transparent = transparent and is_transparent(value)
         for value in captured:
             waiting.extend(_functions_in(value))
-    return found, witnesses
+            transparent = transparent and is_transparent(value)
+        transparent = transparent and not may_call_methods(current)
+    return Findings(found, witnesses, transparent and not waiting, function.__code__)
 
 
 def _places(namespace: dict[str, Any], names: tuple[str, ...]) -> Iterator[Place]:

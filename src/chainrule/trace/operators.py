@@ -13,7 +13,7 @@ from ..primitives.families import piecewise_constant
 from ..program.primitive import FUNCTIONS, METHODS, PRIMITIVES, Primitive
 from . import assignment, protocols, refusals
 from .copies import copy
-from .tracer import Tracer, bind, bind_pair
+from .tracer import Tracer, bind, bind_one, bind_pair
 
 # Operands that an operator takes without asking; others get the chance to answer themselves.
 _KNOWN = frozenset({float, int, bool, complex, Tracer, np.ndarray, list, tuple})
@@ -63,7 +63,7 @@ def _shift(name: str, impl: Callable[..., Any]) -> Primitive:
 
 
 def _unary(primitive: Primitive) -> Callable[..., Any]:
-    return lambda self: bind(primitive, (self,))
+    return lambda self: bind_one(primitive, self, primitive.impl)
 
 
 def _install_operators() -> None:

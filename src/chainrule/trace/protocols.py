@@ -20,7 +20,7 @@ from ..program.pytree import tree_map
 from ..program.spans import user_frame
 from . import assignment, refusals
 from .recorder import STATE, Recorder, recording
-from .tracer import NO_PARAMS, Tracer, bind, constant
+from .tracer import NO_PARAMS, Tracer, bind, bind_one, constant
 
 REDUCTIONS: dict[Any, Any] = {
     np.add: np.sum,
@@ -47,6 +47,8 @@ def array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: A
         answer = FUNCTIONS.get(ufunc)
         if not kwargs:
             if type(answer) is Primitive:
+                if len(inputs) == 1:
+                    return bind_one(answer, self, ufunc)
                 return bind(answer, inputs, NO_PARAMS, ufunc)
             if answer is not None:
                 return answer(*inputs)

@@ -26,21 +26,30 @@ class Session:
         Whether the recorded equations outlive the call; constants are then always copied.
     full_origins : bool
         Whether equations note the whole chain of user frames.
+    args : tuple, optional
+        All arguments that the function will get, where they are known.
     """
 
-    __slots__ = ("errors", "f", "nested", "recorder", "taken")
+    __slots__ = ("args", "errors", "f", "nested", "recorder", "taken")
 
-    def __init__(self, f: Any, keep: bool = False, full_origins: bool = False) -> None:
+    def __init__(
+        self,
+        f: Any,
+        keep: bool = False,
+        full_origins: bool = False,
+        args: tuple[Any, ...] | None = None,
+    ) -> None:
         self.f = f
+        self.args = args
         outer = STATE.recorder
         self.nested = outer is not None
         self.recorder = Recorder(full_origins, keep) if outer is None else outer
-        self.taken: Taken = []
+        self.taken: Taken | None = None
         self.errors: Any = None
 
     def __enter__(self) -> tuple[Recorder, bool]:
         if not self.nested:
-            self.taken = swap_in(self.f)
+            self.taken = swap_in(self.f, self.args)
             self.recorder.on_end = self._end
             self.errors = warn_at_user()
             self.errors.__enter__()
@@ -49,7 +58,8 @@ class Session:
 
     def _end(self) -> None:
         STATE.recorder = None
-        swap_out(self.taken)
+        if self.taken is not None:
+            swap_out(self.taken)
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if self.nested:

@@ -18,17 +18,33 @@ import math
 import sys
 import threading
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..primitives.special import SCIPY_FUNCTIONS
 from . import draws, stand_ins
-from .names import forget_names, names_taken
+from .method_calls import are_plain
+from .names import forget_names, look_through
 from .scalars import cmath_stand_ins, math_stand_ins
 
 Names = dict[str, Any]
-Taken = list[tuple[Names, str]]
+
+
+class Taken(NamedTuple):
+    """What a trace has put in place.
+
+    Attributes
+    ----------
+    names : list
+        The names in users' modules that mean a stand-in now.
+    methods : bool
+        Whether the trace needs methods of NumPy's classes replaced.
+    """
+
+    names: list[tuple[Names, str]]
+    methods: bool
+
 
 _NEW = (
     *("zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "logspace", "geomspace"),
@@ -95,7 +111,7 @@ class _Swaps:
         self.vectorized = np.vectorize.__call__
         self.vectorized_stand_in = stand_ins.vectorized(np.vectorize.__call__)
         self.compiled = _CompiledModules()
-        self.users = 0
+        self.users = self.method_users = 0
         self.knows_scipy = self.knows_random = False
         self.taken: dict[tuple[int, str], int] = {}
 
@@ -127,24 +143,30 @@ class _Swaps:
         self.knows_random = True
         forget_names()
 
-    def install(self) -> None:
+    def install(self, methods: bool) -> None:
+        if methods:
+            self.method_users += 1
+            if self.method_users == 1:
+                self._set_methods(self.own_stand_ins)
+                np.vectorize.__call__ = self.vectorized_stand_in  # type: ignore[method-assign]
         self.users += 1
         if self.users > 1:
             return
         self.compiled.use_originals()
         for target, replacements, _ in self.tables:
             target.update(replacements)
-        self._set_methods(self.own_stand_ins)
-        np.vectorize.__call__ = self.vectorized_stand_in  # type: ignore[method-assign]
 
-    def remove(self) -> None:
+    def remove(self, methods: bool) -> None:
+        if methods:
+            self.method_users -= 1
+            if self.method_users == 0:
+                self._set_methods(self.own)
+                np.vectorize.__call__ = self.vectorized  # type: ignore[method-assign]
         self.users -= 1
         if self.users:
             return
         for target, _, originals in self.tables:
             target.update(originals)
-        self._set_methods(self.own)
-        np.vectorize.__call__ = self.vectorized  # type: ignore[method-assign]
         self.compiled.restore()
 
     def take(self, namespace: Names, name: str) -> None:
@@ -217,8 +239,11 @@ def _the_swaps() -> _Swaps:
     return _Swaps()
 
 
-def swap_in(f: Any) -> Taken:
+def swap_in(f: Any, args: tuple[Any, ...] | None) -> Taken:
     """Put the replacements in place for a trace of ``f``; the result goes to :func:`swap_out`.
+
+    Where the code of ``f`` and its arguments show that it takes no method of plain arrays, those
+    are left alone; ``args`` is None where the arguments are not known.
 
     Names that the modules of ``f`` and of the functions it calls took with
     ``from numpy import zeros`` are replaced as well.
@@ -229,17 +254,18 @@ def swap_in(f: Any) -> Taken:
             swaps.look_for_scipy()
         if not swaps.knows_random:
             swaps.look_for_random()
-        taken = names_taken(f, swaps.known)
-        swaps.install()
-        for namespace, name in taken:
+        names, transparent = look_through(f, swaps.known)
+        methods = not (transparent and args is not None and are_plain(args))
+        swaps.install(methods)
+        for namespace, name in names:
             swaps.take(namespace, name)
-    return taken
+    return Taken(names, methods)
 
 
 def swap_out(taken: Taken) -> None:
     """Bring the originals back, unless another trace still needs the replacements."""
     with _LOCK:
         swaps = _the_swaps()
-        for namespace, name in taken:
+        for namespace, name in taken.names:
             swaps.give_back(namespace, name)
-        swaps.remove()
+        swaps.remove(taken.methods)

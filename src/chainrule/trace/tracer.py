@@ -373,6 +373,23 @@ def bind_pair(primitive: Primitive, a: Any, b: Any) -> Any:
     return Tracer(recorder, out)
 
 
+def bind_one(primitive: Primitive, t: Tracer, impl: Any) -> Any:
+    """Apply a function of one operand to a tracer; as quick as :func:`bind_pair`."""
+    recorder = STATE.recorder
+    if t._cell is not None or t._recorder is not recorder or not primitive.differentiable:
+        return bind(primitive, (t,), NO_PARAMS, impl)
+    var: Any = t._var
+    x = var.value
+    if x is None or recorder is None or primitive.makes_view:
+        return bind(primitive, (t,), NO_PARAMS, impl)
+    out = Var(recorder.next_id, impl(x))
+    recorder.next_id += 1
+    recorder.equations.append(
+        _equation(Equation, (primitive, (var,), NO_PARAMS, (out,), recorder.origin(2)))
+    )
+    return Tracer(recorder, out)
+
+
 def _again(o: Any, recorder: Any) -> Any:
     return Tracer(recorder, o) if type(o) is Var else o
 

@@ -47,11 +47,12 @@ def _operation() -> str | None:
     """Return the name of the operation that is being recorded, if one is."""
     frame: Any = sys._getframe(2)
     while frame is not None and is_internal(frame.f_code.co_filename):
-        primitive = frame.f_locals.get("primitive") if frame.f_code.co_name == "bind" else None
+        primitive = frame.f_locals.get("primitive") if frame.f_code.co_name in _BINDERS else None
         if type(primitive) is Primitive:
             return _NUMPY_NAMES.get(primitive.name, primitive.name)
         frame = frame.f_back
     return None
 
 
+_BINDERS = frozenset({"bind", "bind_one", "bind_pair"})
 _NUMPY_NAMES = {"div": "divide", "mul": "multiply", "sub": "subtract", "pow": "power"}

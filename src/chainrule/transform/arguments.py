@@ -147,6 +147,13 @@ def is_single(wanted: Selection) -> bool:
 
 def positions(f: Function, wanted: Selection, args: tuple[Any, ...], kwargs: Any) -> list[Any]:
     """Return ``argnums`` as keys: integers for positional arguments, names for keyword ones."""
+    if type(wanted) is tuple and len(set(wanted)) == len(wanted):
+        count = len(args)
+        for w in wanted:
+            if type(w) is not int or not 0 <= w < count:
+                break
+        else:
+            return list(wanted)  # the usual case, and the quick one
     chosen: tuple[Any, ...] = (wanted,) if is_single(wanted) else tuple(wanted)  # type: ignore[arg-type]
     keys = [_position(f, w, args, kwargs) for w in chosen]
     if len(set(keys)) < len(keys):

@@ -11,7 +11,7 @@ from ..maps import add, bare
 from ..primitives.elementwise import ALIAS, CAST
 from ..program.arraytype import array_type
 from ..program.equation import Equation, Var
-from ..program.pytree import TreeDef, flatten
+from ..program.pytree import LEAF, TreeDef, flatten
 from ..trace import Recorder, Tracer
 from ..trace.copies import copy
 from ..trace.tracer import adopt, as_tracer
@@ -44,7 +44,7 @@ class TracedCall:
         self.body = len(recorder.equations)
         self.end = self.body
         self.outputs: list[Any] = []
-        self.out_tree: TreeDef = flatten(None)[1]
+        self.out_tree: TreeDef = LEAF
         self.aux: Any = None
 
     def _input(self, leaf: Any) -> Var:
@@ -71,8 +71,11 @@ class TracedCall:
 
     def finish(self, result: Any) -> None:
         """Note what the function returned."""
-        leaves, self.out_tree = flatten(result)
-        self.outputs = [self._operand(o) for o in leaves]
+        if type(result) is Tracer:
+            self.out_tree, self.outputs = LEAF, [self._operand(result)]
+        else:
+            leaves, self.out_tree = flatten(result)
+            self.outputs = [self._operand(o) for o in leaves]
         self.end = len(self.recorder.equations)
         if not self.nested:
             self.recorder.end()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..maps import Cast, Compose, LinearMap, Masked, add, bare, broadcast, push
+from ..maps import Cast, Compose, LinearMap, add, bare, broadcast, push
 from ..program.equation import Equation, Var
 
 Read = Callable[[Var], Any]
@@ -46,7 +46,8 @@ def local_map(equation: Equation, position: int, y: Any, xs: Sequence[Any]) -> L
     if rule is None:
         return None
     x = xs[position]
-    if type(x) is complex:
+    kind = type(x)
+    if kind is complex:
         y, *xs = [_in_numpy(v) for v in (y, *xs)]
         x = xs[position]
     try:
@@ -54,7 +55,9 @@ def local_map(equation: Equation, position: int, y: Any, xs: Sequence[Any]) -> L
     except (ZeroDivisionError, OverflowError):
         # a derivative is infinite as in NumPy, also where Python's own numbers refuse to be
         map = rule(*(_in_numpy(v) for v in (y, *xs)), **params)
-    if type(x) is float:
+    if kind is np.float64 and type(y) is np.float64:
+        return map
+    if kind is float:
         if primitive.elementwise and (large := getattr(y, "shape", ())):
             map = Compose(map, broadcast((), large))
         return map
@@ -148,8 +151,7 @@ def pull_back(
             map = local_map(equation, position, y, xs)
             if map is None:
                 continue
-            back = map.transpose()
-            moved = back.apply_masked(ct) if type(ct) is Masked else back.apply(ct)
+            moved = map.apply_transpose(ct)
             if observe is not None:
                 observe(equation, position, map, ct, moved)
             previous = cotangents.get(operand)

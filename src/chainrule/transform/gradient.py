@@ -58,7 +58,7 @@ def value_and_grad(f: Function, argnums: Selection = 0, has_aux: bool = False) -
 
     @wrapping(f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        with Session(f) as (recorder, nested):
+        with Session(f, args=None if kwargs else args) as (recorder, nested):
             arguments = Arguments(f, argnums, args, kwargs)
             call = record(arguments, recorder, nested, has_aux)
             out = scalar_output(f, call)

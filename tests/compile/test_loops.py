@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import (
+    checkpoint,
     cond,
     fori_loop,
     grad,
@@ -176,3 +177,19 @@ def test_an_index_out_of_bounds_in_a_loop() -> None:
     assert f(x, np.array([0, 2, -3])) == 2.0
     with pytest.raises(IndexError, match="index 5"):
         f(x, np.array([0, 5, 1]))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_checkpoints_and_loops_within_a_budget(reverse: bool) -> None:
+    part = checkpoint(lambda x, y: (np.sin(np.exp(x) * y), y))
+    same(value_and_grad(lambda x: np.sum(part(x, x[::-1])[0] * part(x, 2.0)[0])), SMALL[0])
+
+    def f(w, xs):
+        def step(h, x):
+            h = np.tanh(h * w + x)
+            return h, h[0]
+
+        last, ys = scan(step, xs[0], xs, reverse=reverse, budget=8 * 100 * 8)
+        return np.sum(last) + np.sum(ys**2)
+
+    same(value_and_grad(f, (0, 1)), 0.5, RNG.standard_normal((13, 100)))

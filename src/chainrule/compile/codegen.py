@@ -37,7 +37,9 @@ class Nest:
         self.group = group
         self.plan = plan
         self.buffers = buffers
-        self.slots = [s for s in buffers.of_group(group, plan) if s not in group.reuse]
+        found = buffers.of_group(group, plan)
+        self.slots = list(dict.fromkeys(group.reuse.get(slot, slot) for slot in found))
+        self.ahead = [old for old in group.reuse.values() if old in found]
         # behind the buffers comes the frame of the call, see `layout`
         kind = ir.FunctionType(result or ir.VoidType(), [POINTER] * (len(self.slots) + 1))
         self.function = ir.Function(module, kind, name)
@@ -269,7 +271,7 @@ class Nest:
 
     def _read_ahead(self, index: Index) -> None:
         """Read what is written over before somebody writes it."""
-        for old in self.group.reuse.values():
+        for old in self.ahead:
             self.value(old, index)
 
     def _write_nested(self) -> None:

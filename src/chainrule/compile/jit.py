@@ -200,6 +200,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
 
     def _native(self, program: Program) -> Any:
         from .layout import layout_is_known
+        from .lowering import lowered
         from .mixed import Mixed
         from .native import Native
         from .schedule import UnsupportedError
@@ -207,7 +208,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         if not layout_is_known():
             self._warn("all of it, as native code is not made for this Python or platform")
             return None
-        program = _simplified(program)
+        program = lowered(program)
         try:
             return Native(program).compile()
         except UnsupportedError:
@@ -231,12 +232,6 @@ def _described(equation: Equation, reason: str) -> str:
         return reason
     span = span_of(*equation.origin[0])
     return f"{reason} ({span.file}:{span.line})"
-
-
-def _simplified(program: Program) -> Program:
-    from ..transform.simplification import simplify
-
-    return simplify(program)
 
 
 def _is_input(x: Any) -> bool:

@@ -1,0 +1,57 @@
+"""What is done to a program before it is cut into loop nests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..program.equation import Equation, Var
+from ..program.program import Program
+from ..trace.body import Body
+from ..transform.looping import improve_loops
+from ..transform.simplification import simplify
+
+
+def lowered(program: Program) -> Program:
+    """Return a program that computes the same with less work."""
+    program = simplify(improve_loops(simplify(program)))
+    equations, outputs = _opened(program.equations, program.outputs)
+    return Program(program.inputs, tuple(equations), outputs, program.name)
+
+
+def _opened(
+    equations: Sequence[Equation], outputs: Sequence[Any]
+) -> tuple[list[Equation], tuple[Any, ...]]:
+    """Put the equations of checkpointed parts in the place of the parts.
+
+    This comes last: what a part computes again must not be taken for what was computed before.
+    """
+    new: dict[Var, Any] = {}
+    kept: list[Equation] = []
+
+    def operand(o: Any) -> Any:
+        return new.get(o, o) if type(o) is Var else o
+
+    for equation in equations:
+        operands = tuple(map(operand, equation.operands))
+        params = {
+            name: _opened_body(value) if type(value) is Body else value
+            for name, value in equation.params.items()
+        }
+        if equation.primitive.name != "checkpoint":
+            kept.append(equation._replace(operands=operands, params=params))
+            continue
+        body: Body = params["body"]
+        new.update(zip((*body.inputs, *body.captured), operands, strict=True))
+        for inner in body.equations:
+            outs = tuple(Var(o.id, None, o.type, o.name) for o in inner.outs)
+            kept.append(inner._replace(operands=tuple(map(operand, inner.operands)), outs=outs))
+            new.update(zip(inner.outs, outs, strict=True))
+        new.update(zip(equation.outs, map(operand, body.outputs), strict=True))
+    return kept, tuple(map(operand, outputs))
+
+
+def _opened_body(body: Body) -> Body:
+    equations, outputs = _opened(body.equations, body.outputs)
+    captures: list[Any] = [(None, var) for var in body.captured]
+    return Body(body.inputs, captures, equations, outputs, body.out_tree)

@@ -1,0 +1,120 @@
+"""Values that a backward loop computes again though the forward loop had them.
+
+The derivative of a scan reads the states before each step and computes the step again from them.
+Where that costs more than to read the results, the forward loop writes them to arrays of its own
+(the tape), from which the backward loop reads them. Results of cheap element-wise operations are
+computed again, because memory costs more than they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from ...program.equation import Equation, Var
+from ..content import content_key
+from .parts import Scan
+
+CHEAP = frozenset(
+    [
+        *("add", "sub", "mul", "neg", "abs", "square", "where", "maximum", "minimum", "sign"),
+        *("greater", "greater_equal", "less", "less_equal", "equal", "not_equal"),
+        *("logical_and", "logical_or", "logical_not", "cast", "alias", "stop_gradient"),
+        *("reshape", "broadcast_to", "transpose"),
+    ]
+)
+
+
+def share_results(forward: Scan, backward: Scan) -> bool:
+    """Let a backward loop read results of the forward one; returns whether it found any."""
+    if forward.steps != backward.steps:
+        return False
+    twins = _twins(forward, backward)
+    if not twins:
+        return False
+    wanted = _wanted(backward, twins)
+    if not wanted:
+        return False
+    new = {var: backward.row(forward.column(twins[var])) for var in wanted}
+    backward.replace(new)
+    return True
+
+
+def _known(forward: Scan, backward: Scan) -> dict[Var, Var]:
+    """Return the values that both loops read in the same step, from the backward one's."""
+    stacked = {out: value for value, out in forward.stacked if type(value) is Var}
+    reading = {id(array): var for var, array in forward.rows.items()}
+    known: dict[Var, Var] = {}
+    for var, array in backward.rows.items():
+        if array in stacked if type(array) is Var else False:
+            known[var] = stacked[array]
+        elif id(array) in reading:
+            known[var] = reading[id(array)]
+    outer = {id(value): var for var, value in forward.captured.items()}
+    for var, value in backward.captured.items():
+        if id(value) in outer:
+            known[var] = outer[id(value)]
+    return known
+
+
+def _twins(forward: Scan, backward: Scan) -> dict[Var, Var]:
+    """Return what the backward loop computes from the same values as the forward loop did."""
+    twins = _known(forward, backward)
+    read = set(twins)
+    made = {_key(e, {}): e for e in forward.equations}
+    for equation in backward.equations:
+        if not equation.inputs or any(v not in twins for v in equation.inputs):
+            continue
+        found = made.get(_key(equation, twins))
+        if found is not None and [o.type for o in found.outs] == [o.type for o in equation.outs]:
+            twins.update(zip(equation.outs, found.outs, strict=True))
+    return {var: twin for var, twin in twins.items() if var not in read}
+
+
+def _key(equation: Equation, twins: dict[Var, Var]) -> Hashable:
+    operands = tuple(
+        content_key(twins.get(o, o)) if type(o) is Var else content_key(o)
+        for o in equation.operands
+    )
+    return equation.primitive.name, operands, content_key(equation.params)
+
+
+def _wanted(backward: Scan, twins: dict[Var, Var]) -> list[Var]:
+    """Return what to read: what others need, back to where it is cheap to go on from."""
+    producer = {out: e for e in backward.equations for out in e.outs}
+    waiting: list[Any] = [v for e in backward.equations if e.outs[0] not in twins for v in e.inputs]
+    waiting += (c.after for c in backward.carried)
+    waiting += (value for value, _ in backward.stacked)
+    seen: set[Var] = set()
+    wanted: list[Var] = []
+    fixed = set(backward.captured)
+    for e in backward.equations:  # what is the same in each step will be moved out of the loop
+        if fixed.issuperset(e.inputs):
+            fixed.update(e.outs)
+    while waiting:
+        var = waiting.pop()
+        if type(var) is not Var or var in seen or var in fixed or var not in twins:
+            continue
+        seen.add(var)
+        equation = producer[var]
+        if equation.primitive.name in CHEAP or _is_view(equation):
+            waiting.extend(equation.inputs)
+        else:
+            wanted.append(var)
+    return wanted
+
+
+def _is_view(equation: Equation) -> bool:
+    return equation.primitive.name == "getitem" and len(equation.operands) == 1
+
+
+def pairs(scans: Sequence[Scan]) -> list[tuple[Scan, Scan]]:
+    """Return (forward, backward) for loops of which one reads what the other wrote."""
+    maker = {out: scan for scan in scans for _, out in scan.stacked}
+    found = []
+    for backward in scans:
+        made = [maker.get(a) for a in backward.rows.values() if type(a) is Var]
+        for forward in dict.fromkeys(m for m in made if m is not None):
+            if forward is not backward:
+                found.append((forward, backward))
+    return found

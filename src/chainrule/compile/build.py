@@ -13,11 +13,12 @@ from ..program.equation import Equation, Var
 from ..program.program import Program
 from . import engine
 from .codegen import POINTER, Buffers
+from .contraction.forming import form_contractions
 from .entry import ON_STACK, EntryWriter
 from .image import Image, all_equations, constant_references
 from .loops import writer_of
 from .memory import Buffer, arrange
-from .schedule import HEAVY, Schedule, schedule, size_of
+from .schedule import HEAVY, Schedule, UnsupportedError, schedule, size_of
 
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
 RELEASED_FROM = 20_000.0  # ns of work for which giving the interpreter's lock away pays
@@ -43,6 +44,14 @@ class Build:
         self.seconds: dict[str, float] = {}
         self.inputs = program.inputs
         self.outputs = computed_outputs(program)
+        try:
+            self._write(form_contractions(program))
+        except UnsupportedError as unsupported:
+            if any(unsupported.equation is e for e in program.equations):
+                raise
+            self._write(program)  # as it is: to know which of its own equations it is about
+
+    def _write(self, program: Program) -> None:
         begin = time.perf_counter()
         self.plan: Schedule = schedule(program)
         self.seconds["schedule"] = time.perf_counter() - begin
@@ -168,6 +177,13 @@ def estimated_time(plan: Schedule) -> float:
 def _weight(equation: Equation) -> float:
     """Return about how many nanoseconds an equation takes per element of its loop nest."""
     name = equation.primitive.name
+    if name == "contraction":
+        inner = (
+            n
+            for n, out in zip(equation.params["sizes"], equation.params["strides"][0], strict=True)
+            if not out
+        )
+        return 0.05 * size_of(inner)
     if name in ("matmul", "einsum"):
         shapes = [np.shape(o) if type(o) is not Var else o.type.shape for o in equation.operands]
         return 0.05 * max(shape[-1] if shape else 1 for shape in shapes)

@@ -11,6 +11,7 @@ from llvmlite import ir
 
 from ..program.equation import Equation, Var
 from .blocks import BLOCKS, source_index
+from .contraction.kernel import CONTRACTIONS
 from .layout import ERROR, INDEX, LENGTH
 from .products import write_matmul
 from .scalar import I8, I64, constant, convert, emit, intrinsic, memory_type, register_type
@@ -223,6 +224,8 @@ class Nest:
         name = self.group.roots[0].primitive.name
         if name == "matmul":
             write_matmul(self, self.group.roots[0])
+        elif name in CONTRACTIONS:
+            CONTRACTIONS[name](self, self.group.roots[0])
         elif name in BLOCKS:
             BLOCKS[name](self, self.group.roots[0])
         elif self.group.flat:
@@ -482,8 +485,9 @@ class Buffers:
             equation = waiting.pop()
             for o in equation.operands:
                 if type(o) is not Var:
-                    # BLAS reads memory, also where all elements are the same
-                    in_memory = equation.primitive.name == "matmul" or self.uniform(o) is None
+                    # products read memory, also where all elements are the same
+                    read = equation.primitive.name in ("matmul", "contraction", "repack")
+                    in_memory = read or self.uniform(o) is None
                     if isinstance(o, np.ndarray) and in_memory:
                         found[self.slot(o)] = None
                 elif o in plan.stored:

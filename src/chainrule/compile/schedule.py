@@ -51,7 +51,7 @@ _RENAMING = frozenset({"alias", "stop_gradient", "cast", "cast_to_integer", "rea
 OPAQUE = frozenset(
     (
         *("matmul", "embed", "concatenate", "stack", "setitem"),
-        *("scatter_add", "overlap_add", "cumsum", "einsum"),
+        *("scatter_add", "overlap_add", "cumsum", "einsum", "contraction", "repack"),
     )
 )
 CIRCULAR = frozenset({"sin", "cos", "tan"})

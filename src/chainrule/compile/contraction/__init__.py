@@ -1,0 +1,1 @@
+"""Products and sums of products, as machine code over strides."""

@@ -17,6 +17,7 @@ from ..program.arraytype import ArrayType
 from ..program.equation import Equation, Var
 from ..program.program import Program
 from ..trace.body import Body
+from .contraction.forming import form_contractions
 from .schedule import Group, Schedule, UnsupportedError, reads_in_place, schedule
 
 SMALL = 64  # elements of a value that is kept on the stack
@@ -72,11 +73,12 @@ def block_of(equation: Equation, body: Body, captured: Sequence[Any]) -> Block:
     )
     outputs = tuple(new[o] if type(o) is Var else np.asarray(o) for o in body.outputs)
     outer = dict.fromkeys(v for v in captured if type(v) is Var)
+    program = form_contractions(Program((*inputs, *outer), equations, outputs))
     try:
-        plan = schedule(Program((*inputs, *outer), equations, outputs))
+        plan = schedule(program)
     except UnsupportedError as unsupported:
         raise inside(equation, unsupported) from None
-    made = {out for e in equations for out in e.outs if out in plan.stored}
+    made = {out for e in program.equations for out in e.outs if out in plan.stored}
     return Block(inputs, outputs, plan, made)
 
 

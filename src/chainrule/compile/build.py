@@ -44,8 +44,11 @@ class Build:
         self.seconds: dict[str, float] = {}
         self.inputs = program.inputs
         self.outputs = computed_outputs(program)
+        begin = time.perf_counter()
+        formed = form_contractions(program)
+        self.seconds["form"] = time.perf_counter() - begin
         try:
-            self._write(form_contractions(program))
+            self._write(formed)
         except UnsupportedError as unsupported:
             if any(unsupported.equation is e for e in program.equations):
                 raise

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from chainrule import grad, hessian, hvp, jacobian, jvp, vjp
+from chainrule import gauss_newton_product, grad, hessian, hvp, jacobian, jvp, vjp
 from chainrule.program.errors import GradientError
 
 rng = np.random.default_rng(3)
@@ -200,3 +200,35 @@ class TestHvp:
         f = lambda x: np.sum(np.sin(x) * x[0] ** 2)
         slope = lambda x: jvp(f, (x,), (v,))[1]
         np.testing.assert_allclose(hvp(f, (x,), (v,)), vjp(slope, x)[1](1.0)[0])
+
+
+class TestGaussNewton:
+    x = np.linspace(-1.0, 1.0, 5)
+
+    def model(self, w, b):
+        return np.tanh(self.x * w[0] + b["b"]) * w[1]
+
+    def test_half_the_sum_of_squares(self):
+        w, v = rng.standard_normal((2, 2))
+        f = lambda w: self.model(w, {"b": 0.3})
+        J = jacobian(f)(w)
+        np.testing.assert_allclose(gauss_newton_product(f, (w,), (v,)), J.T @ J @ v)
+
+    def test_a_loss_and_several_arguments(self):
+        w, v = rng.standard_normal((2, 2))
+        loss = lambda y: np.log(np.sum(np.exp(y)))
+        pw, pb = gauss_newton_product(self.model, (w, {"b": 0.3}), (v, {"b": 0.5}), loss)
+        Jw, Jb = jacobian(self.model, argnums=(0, 1))(w, {"b": 0.3})
+        H = hessian(loss)(self.model(w, {"b": 0.3}))
+        moved = H @ (Jw @ v + Jb["b"] * 0.5)
+        np.testing.assert_allclose(pw, Jw.T @ moved)
+        np.testing.assert_allclose(pb["b"], Jb["b"] @ moved)
+
+    def test_it_is_the_hessian_of_a_linear_model(self):
+        A = rng.standard_normal((4, 3))
+        w, v = rng.standard_normal((2, 3))
+        total = lambda w: 0.5 * np.sum((A @ w) ** 2)
+        product = gauss_newton_product(lambda w: A @ w, (w,), (v,))
+        np.testing.assert_allclose(product, hvp(total, (w,), (v,)))
+        slope = grad(lambda w: gauss_newton_product(lambda w: w**3, (w,), (v,)) @ v)(w)
+        np.testing.assert_allclose(slope, 36 * w**3 * v**2)

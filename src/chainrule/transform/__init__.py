@@ -6,7 +6,7 @@ from .branching import cond, switch, while_loop
 from .checkpointing import checkpoint
 from .custom import custom_rule
 from .gradient import grad, stop_gradient, value_and_grad
-from .jacobian import hessian, hvp, jacobian
+from .jacobian import gauss_newton_product, hessian, hvp, jacobian
 from .linear import jvp, linearize, vjp
 from .scanning import fori_loop, map, scan
 from .vmap import vmap
@@ -23,6 +23,7 @@ __all__ = [
     "cond",
     "custom_rule",
     "fori_loop",
+    "gauss_newton_product",
     "grad",
     "hessian",
     "hvp",

@@ -15,7 +15,7 @@ from ..trace import Session, Tracer
 from .arguments import Arguments, Function, Selection, name_of, record, type_of, wrapping
 from .call import TracedCall
 from .gradient import grad
-from .linear import jvp
+from .linear import jvp, vjp
 from .vmap import vmap
 
 Mode = Literal["forward", "reverse"]
@@ -151,6 +151,48 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], has_aux: b
     argnums: Selection = 0 if len(primals) == 1 else tuple(range(len(primals)))
     moved = jvp(grad(f, argnums, has_aux), primals, tangents, has_aux)
     return moved[1:] if has_aux else moved[1]
+
+
+def gauss_newton_product(
+    residuals: Function,
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    loss: Function | None = None,
+) -> Any:
+    """Return the product of the Gauss-Newton matrix with a vector, without making the matrix.
+
+    The matrix is ``JᵀHJ``, with J the Jacobian of ``residuals`` and H the Hessian of ``loss`` at
+    their value. It is the Hessian of ``loss(residuals(...))`` without the curvature of
+    ``residuals``, and never negative where ``loss`` is convex (Schraudolph, 2002, Neural
+    Computation 14).
+
+    Parameters
+    ----------
+    residuals : callable
+        Any function of the primals: residuals, or the outputs of a network.
+    primals, tangents : sequence of pytrees
+        The arguments of ``residuals``, all of them, and the vector with the same structures.
+    loss : callable, optional
+        A function of what ``residuals`` returns that gives one real scalar. Without it half the
+        sum of squares: H is the identity.
+
+    Returns
+    -------
+    pytree
+        With the structure of the primal if there is one, else a tuple with one part per primal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([1.0, 2.0])
+    >>> gauss_newton_product(lambda w: x * w**2, (np.ones(2),), (np.array([1.0, 0.5]),))
+    array([4., 8.])
+    """
+    value, moved = jvp(residuals, primals, tangents)
+    if loss is not None:
+        moved = hvp(loss, (value,), (moved,))
+    product = vjp(residuals, *primals)[1](moved)
+    return product[0] if len(primals) == 1 else product
 
 
 # -- passes --------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ _NEEDED = {
     "src/chainrule/interop/torch.py": "torch",
     "src/chainrule/interop/onnx": "onnxruntime",
     "docs/onnx.md": "onnxruntime",
+    "src/chainrule/train/tensorboard.py": "tensorboardX",
 }
 collect_ignore = [path for path, package in _NEEDED.items() if find_spec(package) is None]
 

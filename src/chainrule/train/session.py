@@ -83,6 +83,9 @@ class Session:
             stack.callback(self.events.close)
             self.display = display_for(self.log)
             stack.callback(self.display.close)
+            for callback in self.settings.callbacks:
+                if hasattr(callback, "detach"):
+                    stack.callback(callback.detach)
             self.interrupt = stack.enter_context(Interrupt())
             self._stack = stack.pop_all()
         self._began = self._saved_at = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,10 @@ class TensorBoard:
         elif kind == "evaluation":
             for name, value in event.get("validation", {}).items():
                 self._writer.add_scalar(f"{name}/validation", value, step, event["time"])
-        elif kind == "stop":
+
+    def detach(self) -> None:
+        """Close the file of a run, however it ended."""
+        if self._writer is not None:
             self._writer.close()
             self._writer = None
 
@@ -91,8 +95,6 @@ class TensorBoard:
     def _begin(self, step: int) -> None:
         from tensorboardX import SummaryWriter
 
-        if self._writer is not None:  # of a run that ended by an error
-            self._writer.close()
         # A resumed run does some steps again: TensorBoard drops what was written of them before.
         again = {"purge_step": step + 1} if step else {}
         self._writer = SummaryWriter(self._into, write_to_disk=True, **again)
@@ -101,10 +103,10 @@ class TensorBoard:
         for name, weight, gradient, update in measured(run.model, gradients, updates):
             norm = float(np.linalg.norm(weight.ravel()))
             size = float(np.linalg.norm(gradient.ravel()))
-            self._writer.add_scalar(f"gradient norm/{name}", size, run.step)
+            self._writer.add_scalar(f"gradient_norm/{_tag(name)}", size, run.step)
             if norm:
                 ratio = float(np.linalg.norm(update.ravel())) / norm
-                self._writer.add_scalar(f"update ratio/{name}", ratio, run.step)
+                self._writer.add_scalar(f"update_ratio/{_tag(name)}", ratio, run.step)
 
     def _write_histograms(self, run: Run, gradients: Any) -> None:
         for name, weight, gradient in measured(run.model, gradients):
@@ -112,4 +114,9 @@ class TensorBoard:
                 values = np.abs(array) if array.dtype.kind == "c" else array
                 finite = values[np.isfinite(values)]
                 if finite.size:
-                    self._writer.add_histogram(f"{kind}/{name}", finite, run.step)
+                    self._writer.add_histogram(f"{kind}/{_tag(name)}", finite, run.step)
+
+
+def _tag(path: str) -> str:
+    """Return the path of a parameter in the characters that a tag may have."""
+    return ".".join(re.findall(r"[\w-]+", path))

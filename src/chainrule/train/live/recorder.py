@@ -66,6 +66,7 @@ class Recorder:
         self._image_shape = image_shape
         self._batch_size = batch_size
         self._dtype = dtype
+        self._logs: list[EventLog] = []
         self._norms = Pace(0.35 * share, floor=0.05, density=200)
         self._histograms = Pace(0.35 * share, floor=0.25, density=100)
         self._answers = Pace(0.3 * share, floor=0.5, density=100)
@@ -78,6 +79,7 @@ class Recorder:
                 (self._folder / name).unlink(missing_ok=True)
         self._statistics_log = EventLog(self._folder / STATISTICS)
         self._histogram_log = EventLog(self._folder / HISTOGRAMS)
+        self._logs = [self._statistics_log, self._histogram_log]
         self._statistics_log.write(
             "parameters", step=run.step, parameters=parameter_names(run.model)
         )
@@ -98,14 +100,13 @@ class Recorder:
                 self._record_answers(run)
 
     def stop(self, run: Run) -> None:
-        """Judge the final model and close the files."""
+        """Judge the final model."""
         self._record_answers(run)
-        self.close()
 
     def close(self) -> None:
         """Close the files."""
-        self._statistics_log.close()
-        self._histogram_log.close()
+        for log in self._logs:
+            log.close()
 
     def _record_norms(self, run: Run, gradients: Any, updates: Any) -> None:
         self._statistics_log.write(

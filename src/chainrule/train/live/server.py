@@ -69,7 +69,10 @@ class Server:
         self.port: int = self._http.server_address[1]
         _keep_address(place, self.port, self.token)
         self._thread = threading.Thread(
-            target=self._http.serve_forever, name="chainrule live view", daemon=True
+            target=self._http.serve_forever,
+            kwargs={"poll_interval": 0.1},  # how long closing takes
+            name="chainrule live view",
+            daemon=True,
         )
         self._thread.start()
 
@@ -174,21 +177,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
-        _, given, *rest = f"{address.path}/".split("/")[:3]
+        given, slash, name = address.path.removeprefix("/").partition("/")
         # The name in the request is that of a foreign page which had its name resolved to here.
         if self.headers.get("Host") not in self._own_names():
             self._refuse("This server answers only under its own name.")
         elif not hmac.compare_digest(given.encode(), self.token.encode()):
             self._refuse("Open the address that was printed when the view was started.")
         else:
-            self._answer(rest[0] if rest else "", address.query)
+            self._answer(slash + name, address.query)
 
     def _own_names(self) -> tuple[str, ...]:
         port = self.connection.getsockname()[1]
         return f"{_LOOPBACK}:{port}", f"localhost:{port}"
 
-    def _answer(self, name: str, query: str) -> None:
-        if name == "":
+    def _answer(self, path: str, query: str) -> None:
+        name = path.removeprefix("/")
+        if path == "/":
             self._send(HTTPStatus.OK, "text/html", live_page().encode())
         elif name in ("view.js", "view.css"):
             kind = "text/javascript" if name == "view.js" else "text/css"

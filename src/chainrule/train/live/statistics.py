@@ -72,18 +72,21 @@ def histogram(array: Array) -> dict[str, Any]:
     flat = flat[:: -(-flat.size // _SAMPLE) or 1].astype(np.float64)
     finite = flat[np.isfinite(flat)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    if high > low and np.isfinite(high - low):
+    width = high / 2 - low / 2  # the whole may be too large for a float
+    if width > 0:
         bins = int(np.clip(2 * np.sqrt(finite.size), _FEWEST_BINS, _MOST_BINS))
-        place = ((finite - low) * (bins / (high - low))).astype(np.intp)
+        place = ((finite / 2 - low / 2) / width * bins).astype(np.intp)
         counts = np.bincount(np.minimum(place, bins - 1), minlength=bins)
     else:  # all alike: one bar
         counts = np.array([finite.size])
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest there is
+        mean, std = (finite.mean(), finite.std()) if finite.size else (0.0, 0.0)
     return {
         "low": _rounded(low),
         "high": _rounded(high),
         "counts": counts.tolist(),
-        "mean": _rounded(float(finite.mean())) if finite.size else None,
-        "std": _rounded(float(finite.std())) if finite.size else None,
+        "mean": _rounded(float(mean)),
+        "std": _rounded(float(std)),
         "missing": int(flat.size - finite.size),
     }
 

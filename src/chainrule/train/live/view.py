@@ -118,6 +118,11 @@ class LiveView:
         assert self._recorder is not None
         self._recorder.observe(run, gradients, updates)
 
+    def detach(self) -> None:
+        """Close the files of a run, however it ended; the page stays."""
+        if self._recorder is not None:
+            self._recorder.close()
+
     def __enter__(self) -> LiveView:
         return self
 

@@ -1,5 +1,10 @@
 // What the tabs show. A panel has a name, an element, and update(summary) that asks for what is new.
 
+function notRecorded() {
+  const text = "Nothing of this kind was recorded: train with fit(..., live=True).";
+  return el("p", { class: "empty" }, text);
+}
+
 class CurvesPanel {
   constructor(source) {
     this.source = source;
@@ -26,7 +31,7 @@ class CurvesPanel {
     this.smooth = 0;
     return el(
       "div", { class: "tools" }, this.logButton, el("label", { for: "smooth" }, "Smoothing", slider),
-      this.reset, el("span", {}, "Drag across a plot to zoom; the band spans the least and largest step."),
+      this.reset, el("span", {}, "Drag across a plot to zoom, double-click for the whole run. The band spans the least and largest step."),
     );
   }
 
@@ -56,6 +61,12 @@ class CurvesPanel {
     this.draw();
   }
 
+  whole() {
+    const lists = this.curves.list().filter((series) => series.x.length);
+    const first = Math.min(...lists.map((series) => series.x[0]));
+    return [first, Math.max(first + 1, this.curves.last)];
+  }
+
   draw() {
     const charts = new Map();
     for (const series of this.detail ?? this.curves.list()) {
@@ -81,7 +92,8 @@ class CurvesPanel {
   add(chart) {
     const plot = new LinePlot({
       title: chart, wide: chart === "loss", log: chart === "loss" && this.log,
-      zoom: { range: () => this.range, set: (range) => this.zoom(range) },
+      // All plots have the same axis, also when a metric was first taken late.
+      zoom: { range: () => this.range ?? this.whole(), set: (range) => this.zoom(range) },
     });
     plot.smooth = this.smooth;
     if (chart === "loss") plot.frame.style.height = "340px";
@@ -94,29 +106,41 @@ class FlowPanel {
   constructor(source) {
     this.title = "Gradient flow";
     this.flow = new Curves(source, "flow");
+    this.range = null;
+    const zoom = { range: () => this.range, set: (range) => this.zoom(range) };
     this.gradients = new LinePlot({
-      title: "Gradient norm by parameter", log: true,
+      title: "Gradient norm by parameter", log: true, zoom,
       about: "Dark lines are near the input. Norms that fall off towards the input tell of vanishing gradients.",
     });
     this.ratios = new LinePlot({
-      title: "Update ratio", log: true, mark: 1e-3,
+      title: "Update ratio", log: true, mark: 1e-3, zoom,
       about: "Norm of the update over norm of the weights. About 1e−3 (dashed) is usual.",
     });
     this.map = new HeatMap("Gradient flow over time", "Norm of each parameter's gradient, from the input (top) to the output.");
     this.table = el("tbody");
     const head = ["Parameter", "Shape", "Weight norm", "Gradient norm", "Update ratio"];
-    this.element = el(
+    this.nothing = notRecorded();
+    this.grid = el(
       "div", { class: "grid" }, this.gradients.element, this.ratios.element, this.map.element,
-      el("section", { class: "card wide" }, el("h2", {}, "Now"), el("div", { class: "scroll" },
+      el("section", { class: "card wide" }, el("h2", {}, "Now"), el("div", { class: "scroll", tabindex: "0" },
         el("table", { class: "list" },
           el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))), this.table))),
     );
+    this.element = el("div", {}, this.nothing, this.grid);
+  }
+
+  zoom(range) {
+    this.range = range;
+    this.gradients.redraw();
+    this.ratios.redraw();
   }
 
   async update() {
     await this.flow.update();
     const parameters = this.flow.extra.parameters ?? [];
-    if (!parameters.length) return false;
+    this.nothing.hidden = parameters.length > 0;
+    this.grid.hidden = !parameters.length;
+    if (!parameters.length) return;
     const rows = { gradient: [], ratio: [], weight: [] };
     for (const series of this.flow.list()) {
       const i = series.name;
@@ -132,7 +156,6 @@ class FlowPanel {
       el("th", { scope: "row", title: parameter.name }, parameter.name),
       el("td", {}, parameter.shape.join(" × ") || "scalar"), el("td", {}, last(rows.weight[i])),
       el("td", {}, last(rows.gradient[i])), el("td", {}, last(rows.ratio[i])))));
-    return true;
   }
 }
 
@@ -147,13 +170,15 @@ class HistogramsPanel {
     this.select.addEventListener("change", () => this.choose(Number(this.select.value)));
     this.table = el("tbody");
     const head = ["Parameter", "Weights", "mean ± deviation", "Gradients", "mean ± deviation"];
-    this.element = el(
+    this.nothing = notRecorded();
+    this.shown = el(
       "div", {}, el("div", { class: "tools" }, el("label", { for: "parameter" }, "Parameter", this.select)),
       el("div", { class: "grid" }, this.weights.element, this.gradients.element,
-        el("section", { class: "card wide" }, el("h2", {}, "All parameters, latest"), el("div", { class: "scroll" },
+        el("section", { class: "card wide" }, el("h2", {}, "All parameters, latest"), el("div", { class: "scroll", tabindex: "0" },
           el("table", { class: "list" },
             el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, text)))), this.table)))),
     );
+    this.element = el("div", {}, this.nothing, this.shown);
     themeListeners.push(() => this.drawTable());
   }
 
@@ -166,9 +191,11 @@ class HistogramsPanel {
 
   async update(summary) {
     const version = `${summary.generation} ${summary.versions.histograms}`;
-    if (version === this.version) return true;
+    if (version === this.version) return;
     const answer = await this.source.ask("histograms");
-    if (!answer.records.length) return false;
+    this.nothing.hidden = answer.records.length > 0;
+    this.shown.hidden = !answer.records.length;
+    if (!answer.records.length) return;
     this.version = version;
     this.parameters = answer.parameters;
     this.latest = answer.records[0];
@@ -181,7 +208,6 @@ class HistogramsPanel {
     }
     await this.updateRidges();
     this.drawTable();
-    return true;
   }
 
   async updateRidges() {
@@ -221,11 +247,10 @@ class PredictionsPanel {
 
   async update(summary) {
     const version = `${summary.generation} ${summary.versions.predictions}`;
-    if (version === this.version) return !this.content?.reason;
+    if (version === this.version) return;
     this.version = version;
     this.content = await this.source.ask("predictions");
     this.draw();
-    return !this.content.reason;
   }
 
   name(label) {
@@ -241,14 +266,14 @@ class PredictionsPanel {
     const counted = `${whole(correct)} right among ${whole(examples)} validation examples, at step ${whole(step)}.`;
     const confusion = el(
       "section", { class: "card" }, el("h2", {}, "Confusion matrix"), el("p", { class: "about" }, counted),
-      matrix ? el("div", { class: "scroll" }, this.matrix(matrix)) : el("p", { class: "about" }, "Too many classes for a matrix."),
+      matrix ? el("div", { class: "scroll", tabindex: "0" }, this.matrix(matrix)) : el("p", { class: "about" }, "Too many classes for a matrix."),
     );
     const rows = pairs.map(([label, answer, count, total]) => el("tr", {},
       el("th", { scope: "row" }, this.name(label)), el("td", {}, this.name(answer)),
       el("td", {}, whole(count)), el("td", {}, `${((100 * count) / total).toFixed(1)} %`)));
     const confused = el(
       "section", { class: "card" }, el("h2", {}, "Most confused"),
-      pairs.length ? el("div", { class: "scroll" }, el("table", { class: "list" },
+      pairs.length ? el("div", { class: "scroll", tabindex: "0" }, el("table", { class: "list" },
         el("thead", {}, el("tr", {}, ...["Class", "Taken for", "Times", "Share"].map((t) => el("th", { scope: "col" }, t)))),
         el("tbody", {}, ...rows))) : el("p", { class: "about" }, "No example is answered wrongly."),
     );
@@ -295,11 +320,10 @@ class FeaturesPanel {
 
   async update(summary) {
     const version = `${summary.generation} ${summary.versions.features}`;
-    if (version === this.version) return !this.content?.reason;
+    if (version === this.version) return;
     this.version = version;
     this.content = await this.source.ask("features");
     this.draw();
-    return !this.content.reason;
   }
 
   draw() {

@@ -86,12 +86,12 @@ class LinePlot {
       this.redraw();
     });
     on("pointerdown", (event) => {
-      if (!this.options.zoom || event.button) return;
+      if (event.button) return;
       this.drag = event.offsetX;
       this.canvas.setPointerCapture(event.pointerId);
     });
     on("pointerup", (event) => this.dropped(event.offsetX));
-    on("dblclick", () => this.options.zoom?.set(null));
+    on("dblclick", () => this.options.zoom.set(null));
     on("keydown", (event) => this.key(event));
     on("blur", () => {
       this.pointer = null;
@@ -116,7 +116,7 @@ class LinePlot {
       event.preventDefault();
     } else if (event.key === "Escape") {
       this.pointer = null;
-      this.options.zoom?.set(null);
+      this.options.zoom.set(null);
     }
     this.redraw();
   }
@@ -175,7 +175,7 @@ class LinePlot {
   }
 
   window() {
-    const chosen = this.options.zoom?.range();
+    const chosen = this.options.zoom.range();
     if (chosen) return chosen;
     const xs = this.lines.filter((line) => line.x.length);
     const low = Math.min(...xs.map((line) => line.x[0]));
@@ -272,7 +272,7 @@ class LinePlot {
     c.stroke();
     c.textAlign = "center";
     c.textBaseline = "top";
-    for (const tick of linearTicks(area.x0, area.x1, Math.max(2, area.width / 110))) {
+    for (const tick of linearTicks(area.x0, area.x1, Math.max(2, area.width / 75))) {
       if (Number.isInteger(tick)) c.fillText(whole(tick), area.px(tick), bottom + 8);
     }
     if (this.options.mark && this.options.mark > area.y0 && this.options.mark < area.y1) {

@@ -130,7 +130,7 @@ class Ridges {
     this.records.forEach(({ histogram }, i) => this.ridge(c, histogram, i, px, base(i), top - 8));
     c.fillStyle = css("soft");
     c.textAlign = "center";
-    for (const tick of linearTicks(low - pad, high + pad, Math.max(2, w / 110))) {
+    for (const tick of linearTicks(low - pad, high + pad, Math.max(2, w / 75))) {
       c.fillText(tickText(tick), px(tick), h - 8);
     }
     c.textAlign = "left";
@@ -207,7 +207,7 @@ class HeatMap {
     c.textAlign = "center";
     c.textBaseline = "top";
     c.fillStyle = css("soft");
-    for (const tick of linearTicks(area.x0, area.x1, Math.max(2, area.width / 110))) {
+    for (const tick of linearTicks(area.x0, area.x1, Math.max(2, area.width / 75))) {
       const x = left + ((tick - area.x0) / (area.x1 - area.x0)) * area.width;
       if (Number.isInteger(tick)) c.fillText(whole(tick), x, area.height + 8);
     }

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ..program.equation import Equation, Var
+from ..program.equation import Var
 from ..program.program import Program
 from . import engine
 from .codegen import POINTER, Buffers
 from .contraction.forming import form_contractions
+from .cost import RELEASED_FROM, estimated_time
 from .entry import ON_STACK, EntryWriter
 from .image import Image, all_equations, constant_references
 from .loops import writer_of
 from .memory import Buffer, arrange
-from .schedule import HEAVY, Schedule, UnsupportedError, schedule, size_of
+from .schedule import Schedule, UnsupportedError, schedule, size_of
 
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
-RELEASED_FROM = 20_000.0  # ns of work for which giving the interpreter's lock away pays
 
 
 class Build:
@@ -154,40 +154,3 @@ def computed_outputs(program: Program) -> list[Var]:
     """Return the outputs that are computed, each once."""
     found = [o for o in program.outputs if type(o) is Var]
     return list(dict.fromkeys(o for o in found if o not in program.inputs))
-
-
-def estimated_time(plan: Schedule) -> float:
-    """Return about how many nanoseconds a program takes."""
-    total = 0.0
-    for group in plan.groups:
-        if group.inner is not None:
-            steps = getattr(group.inner, "steps", 0) or 100
-            total += steps * sum(estimated_time(block.plan) for block in group.inner.blocks)
-        waiting: list[Equation] = list(group.roots)
-        seen: set[int] = set()
-        each = 0.0
-        while waiting:
-            equation = waiting.pop()
-            if id(equation) in seen:
-                continue
-            seen.add(id(equation))
-            each += _weight(equation)
-            waiting.extend(plan.producer[v] for v in equation.inputs if v not in plan.stored)
-        total += each * size_of(group.domain)
-    return total
-
-
-def _weight(equation: Equation) -> float:
-    """Return about how many nanoseconds an equation takes per element of its loop nest."""
-    name = equation.primitive.name
-    if name == "contraction":
-        inner = (
-            n
-            for n, out in zip(equation.params["sizes"], equation.params["strides"][0], strict=True)
-            if not out
-        )
-        return 0.05 * size_of(inner)
-    if name in ("matmul", "einsum"):
-        shapes = [np.shape(o) if type(o) is not Var else o.type.shape for o in equation.operands]
-        return 0.05 * max(shape[-1] if shape else 1 for shape in shapes)
-    return 1.0 if name in HEAVY else 0.2

@@ -136,6 +136,13 @@ def key_of(program: Program) -> str | None:
     return _digest((content + _surroundings()).encode()).hex()
 
 
+def key_of_text(text: str) -> str | None:
+    """Return under which name the machine code of a module of LLVM is kept."""
+    if directory() is None:
+        return None
+    return _digest((text + _surroundings()).encode()).hex()
+
+
 def find(key: str | None) -> Image | None:
     """Return the image that is kept under a key, or None. A damaged file is removed."""
     place = directory()

@@ -13,7 +13,7 @@ import numpy as np
 from llvmlite import ir
 
 from ..program.equation import Equation
-from .codegen import POINTER, Buffers, Nest
+from .codegen import Buffers, Nest
 from .kernels import EMITTERS, REDUCIBLE
 from .scalar import I1, constant, convert, intrinsic
 from .schedule import CIRCULAR, OPAQUE, Group, Schedule
@@ -61,15 +61,21 @@ class CircularNest:
     """Writes a nest both ways, and what chooses between them."""
 
     def __init__(
-        self, module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers
+        self,
+        module: ir.Module,
+        name: str,
+        group: Group,
+        plan: Schedule,
+        buffers: Buffers,
+        cls: type[Nest] = Nest,
     ) -> None:
         self.group = group
         # LLVM needs the flag in a register: it comes back as the result
-        self.quick = Nest(module, f"{name}.quick", group, plan, buffers, result=I1)
-        self.full = Nest(module, f"{name}.full", group, plan, buffers)
+        self.quick = cls(module, f"{name}.quick", group, plan, buffers, result=I1)
+        self.full = cls(module, f"{name}.full", group, plan, buffers)
         self.full.function.attributes.add("cold")
         self.slots, self.is_small = self.quick.slots, False
-        kind = ir.FunctionType(ir.VoidType(), [POINTER] * (len(self.slots) + 1))
+        kind = ir.FunctionType(ir.VoidType(), [a.type for a in self.full.function.args])
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")

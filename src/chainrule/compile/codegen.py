@@ -34,6 +34,7 @@ class Nest:
         plan: Schedule,
         buffers: Buffers,
         result: Any = None,
+        extra: Sequence[Any] = (),
     ) -> None:
         self.group = group
         self.plan = plan
@@ -42,16 +43,18 @@ class Nest:
         self.slots = list(dict.fromkeys(group.reuse.get(slot, slot) for slot in found))
         self.ahead = [old for old in group.reuse.values() if old in found]
         # behind the buffers comes the frame of the call, see `layout`
-        kind = ir.FunctionType(result or ir.VoidType(), [POINTER] * (len(self.slots) + 1))
+        given = [POINTER] * (len(self.slots) + 1)
+        kind = ir.FunctionType(result or ir.VoidType(), [*given, *extra])
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         # each nest is optimised by itself: the passes take more than linear time in a function
         self.is_small = size_of(group.domain) <= SMALL and group.roots[0].primitive.name != "matmul"
         self.function.attributes.add("noinline")
-        for argument in self.function.args:
+        for argument in self.function.args[: len(given)]:
             argument.add_attribute("noalias")
-        *arguments, self.frame = self.function.args
-        self.pointer = dict(zip(self.slots, arguments, strict=True))
+        self.frame = self.function.args[len(self.slots)]
+        self.extra = self.function.args[len(given) :]
+        self.pointer = dict(zip(self.slots, self.function.args, strict=False))
         self.pointer.update((out, self.pointer[old]) for out, old in group.reuse.items())
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.memo: dict[Any, Any] = {}
@@ -235,6 +238,7 @@ class Nest:
 
     def _write_flat(self) -> None:
         (size,) = self.group.domain
+        first, last = self.span(0)
         sums = [Accumulator(self, r) for r in self.group.roots if r.primitive.name in REDUCTIONS]
         plain = [r for r in self.group.roots if r.primitive.name not in REDUCTIONS]
 
@@ -247,11 +251,11 @@ class Nest:
                 total.add(self.value(total.operand, (i,)))
 
         if sums and size > BLOCK:
-            with self.loop(I64(size), step=BLOCK) as start:
+            with self.loop(last, first, step=BLOCK) as start:
                 for total in sums:
                     total.begin()
                 end = self.b.add(start, I64(BLOCK))
-                stop = self.b.select(self.b.icmp_signed("<", end, I64(size)), end, I64(size))
+                stop = self.b.select(self.b.icmp_signed("<", end, last), end, last)
                 with self.loop(stop, start) as i:
                     body(i)
                 for total in sums:
@@ -265,12 +269,20 @@ class Nest:
         else:
             for total in sums:
                 total.begin()
-            with self.loop(I64(size)) as i:
+            with self.loop(last, first) as i:
                 body(i)
             for total in sums:
                 total.carry()
         for total in sums:
-            total.finish(I64(0))
+            self.conclude(total, I64(0))
+
+    def span(self, axis: int) -> tuple[Any, Any]:
+        """Return where the loop over an axis begins and ends."""
+        return I64(0), I64(self.group.domain[axis])
+
+    def conclude(self, total: Accumulator, place: Any) -> None:
+        """Put a finished reduction where it belongs."""
+        total.finish(place)
 
     def _read_ahead(self, index: Index) -> None:
         """Read what is written over before somebody writes it."""
@@ -311,11 +323,12 @@ class Nest:
         elif domain[depth] == 1:
             self._level(depth + 1, (*index, I64(0)), domain, sums, plain)
         else:
-            with self.loop(I64(domain[depth])) as i:
+            first, last = self.span(depth)
+            with self.loop(last, first) as i:
                 self._level(depth + 1, (*index, i), domain, sums, plain)
         for total in starting:
             total.carry()
-            total.finish(total.place(index))
+            self.conclude(total, total.place(index))
 
 
 class Accumulator:

@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from ..program.arraytype import ArrayType
 from . import layout as at
-from .scalar import I64, memory_type
+from .scalar import I64, memory_type, untyped
 
 POINTER = ir.PointerType()
 I32, I8, I1 = ir.IntType(32), ir.IntType(8), ir.IntType(1)
@@ -49,17 +49,11 @@ class EntryWriter:
 
     def external(self, name: str, result: Any, *arguments: Any) -> Any:
         """Call a function of Python, NumPy or the C library."""
-        given = [self._untyped(a) for a in arguments]
+        given = [untyped(self.b, a) if a.type.is_pointer else a for a in arguments]
         function = self.module.globals.get(name) or ir.Function(
             self.module, ir.FunctionType(result, [a.type for a in given]), name
         )
         return self.b.call(function, given)
-
-    def _untyped(self, value: Any) -> Any:
-        """Return a pointer as one that doesn't say to what, as all pointers do for LLVM."""
-        if not value.type.is_pointer or value.type.is_opaque:
-            return value
-        return self.b.inttoptr(self.b.ptrtoint(value, I64), POINTER)
 
     def object(self, symbol: str) -> Any:
         """Return the address of an object of Python or NumPy."""
@@ -128,7 +122,7 @@ class EntryWriter:
             with self.b.goto_entry_block():
                 memory = self.b.alloca(ir.ArrayType(I8, self.workspace))
                 memory.align = 64
-                taken = self._untyped(memory)
+                taken = untyped(self.b, memory)
         else:
             head = ir.GlobalVariable(self.module, POINTER, "frames")
             head.linkage = "internal"
@@ -273,7 +267,7 @@ class EntryWriter:
     def _control(self, name: str, slot: Any) -> None:
         kind = ir.FunctionType(ir.VoidType(), [POINTER])
         function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
-        self.b.call(function, [self._untyped(slot)])
+        self.b.call(function, [untyped(self.b, slot)])
 
     def _clear_flags(self) -> Any:
         if platform.machine() not in ("x86_64", "AMD64"):

@@ -11,6 +11,7 @@ from ..program.equation import Var
 from .circular import CircularNest, is_circular
 from .codegen import POINTER, Buffers, Nest
 from .control import Block, BranchPlan, Carry, LoopPlan, inside
+from .parallel import ParallelNest, is_shared
 from .scalar import I8, I64, memory_type
 from .schedule import Group, Schedule, UnsupportedError
 
@@ -18,6 +19,8 @@ from .schedule import Group, Schedule, UnsupportedError
 def writer_of(module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers) -> Any:
     """Return what writes the function of a group."""
     if group.inner is None:
+        if is_shared(group, plan):
+            return ParallelNest(module, name, group, plan, buffers)
         if is_circular(group, plan):
             return CircularNest(module, name, group, plan, buffers)
         return Nest(module, name, group, plan, buffers)

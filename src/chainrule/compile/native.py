@@ -14,13 +14,16 @@ import numpy as np
 from ..program.equation import Var
 from ..program.program import Program
 from ..program.spans import span_of
-from . import cache, loader
+from . import cache, loader, threads
 from .image import Image, all_equations, find_constants
 from .layout import METH_FASTCALL
 from .memory import ALIGNMENT
 from .symbols import UnknownSymbolError, address_of
 
 empty = np.empty  # a trace in another thread may replace the name
+
+
+threads.provide_pool()
 
 
 class Native:

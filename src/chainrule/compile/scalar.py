@@ -77,6 +77,13 @@ def intrinsic(b: ir.IRBuilder, name: str, *args: Value) -> Value:
     return b.call(function, args)
 
 
+def untyped(b: ir.IRBuilder, pointer: Value) -> Value:
+    """Return a pointer as one that doesn't say to what, as all pointers do for LLVM."""
+    if pointer.type.is_opaque:
+        return pointer
+    return b.inttoptr(b.ptrtoint(pointer, I64), ir.PointerType())
+
+
 # -- operations ----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,168 @@
+"""Large loop nests in chunks that several threads share.
+
+The outer loop is cut into chunks whose number depends on nothing but its length. A chunk's part of
+a reduction over the whole nest has a place of its own, and the parts are put together in order. So
+the result is the same for every number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from .circular import CircularNest, is_circular
+from .codegen import BLOCK, POINTER, Accumulator, Buffers, Nest
+from .cost import SHARED_FROM, time_per_element
+from .scalar import I64, register_type, untyped
+from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
+
+CHUNK_TIME = 50_000.0  # ns: long beside taking a chunk, short beside waiting for the last one
+MOST = 256  # chunks, each of which has a place on the stack for its parts of reductions
+
+
+def split_axis(group: Group) -> int:
+    """Return the axis that is cut: the first with a length of more than one."""
+    return next((axis for axis, n in enumerate(group.domain) if n > 1), 0)
+
+
+def is_shared(group: Group, plan: Schedule) -> bool:
+    """Tell whether a group is large enough to be shared, and can be."""
+    if group.roots[0].primitive.name in OPAQUE or not group.domain:
+        return False
+    if time_per_element(group, plan) * size_of(group.domain) < SHARED_FROM:
+        return False
+    if chunk_length(group, plan) >= group.domain[split_axis(group)]:
+        return False
+    for root in group.roots:
+        if root.primitive.name in REDUCTIONS and not group.flat:
+            ndim = len(group.domain)
+            axes = reduced_axes(root, ndim)
+            if axes != tuple(range(ndim - len(axes), ndim)):
+                return False  # its result would be written by several
+    return True
+
+
+def chunk_length(group: Group, plan: Schedule) -> int:
+    """Return how long a chunk of the outer loop is."""
+    axis = split_axis(group)
+    length = group.domain[axis]
+    each = time_per_element(group, plan) * size_of(group.domain[axis + 1 :])
+    wished = max(int(CHUNK_TIME / max(each, 1e-3)), -(-length // MOST), 1)
+    return -(-wished // BLOCK) * BLOCK if group.flat else wished
+
+
+class Part(Nest):
+    """Writes a nest over a part of its outer loop.
+
+    The function takes, after the frame, where the part begins and ends, and where its reductions
+    over the whole nest go.
+    """
+
+    def __init__(
+        self,
+        module: ir.Module,
+        name: str,
+        group: Group,
+        plan: Schedule,
+        buffers: Buffers,
+        result: Any = None,
+    ) -> None:
+        super().__init__(module, name, group, plan, buffers, result, (I64, I64, POINTER))
+        self.is_small = False
+
+    def span(self, axis: int) -> tuple[Any, Any]:
+        """Return where the loop over an axis begins and ends."""
+        if axis == split_axis(self.group):
+            return self.extra[0], self.extra[1]
+        return super().span(axis)
+
+    def conclude(self, total: Accumulator, place: Any) -> None:
+        """Put a finished reduction, or this part of it, where it belongs."""
+        whole = whole_reductions(self.group)
+        if total.root not in whole:
+            total.finish(place)
+            return
+        value = self.b.load(total.total, typ=register_type(total.dtype))
+        at = self.b.gep(self.extra[2], [I64(whole.index(total.root))], source_etype=I64)
+        self.b.store(value, at)
+
+
+def whole_reductions(group: Group) -> list[Any]:
+    """Return the reductions to which every chunk contributes."""
+    axis = split_axis(group)
+    ndim = len(group.domain)
+    return [
+        root
+        for root in group.roots
+        if root.primitive.name in REDUCTIONS
+        and (group.flat or ndim - len(reduced_axes(root, ndim)) <= axis)
+    ]
+
+
+class ParallelNest(Nest):
+    """Writes a nest that hands its chunks to the pool of threads."""
+
+    def __init__(
+        self, module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers
+    ) -> None:
+        super().__init__(module, name, group, plan, buffers)
+        self.module = module
+        self.is_small = False
+        given = (module, f"{name}.part", group, plan, buffers)
+        self.part: Any = (
+            CircularNest(*given, cls=Part) if is_circular(group, plan) else Part(*given)
+        )
+        self.length = chunk_length(group, plan)
+        self.steps = group.domain[split_axis(group)]
+
+    def write(self) -> ir.Function:
+        """Write the function, its part and what calls the part for a chunk."""
+        self.part.write()
+        chunk = self._write_chunk()
+        b = self.b
+        count = -(-self.steps // self.length)
+        whole = whole_reductions(self.group)
+        parts = untyped(b, b.alloca(ir.ArrayType(I64, max(1, count * len(whole)))))
+        pointers = [*(self.pointer[slot] for slot in self.slots), self.frame, parts]
+        given = untyped(b, b.alloca(ir.ArrayType(POINTER, len(pointers))))
+        for k, pointer in enumerate(pointers):
+            b.store(pointer, b.gep(given, [I64(k)], source_etype=POINTER))
+        b.call(self._pool(), [chunk, given, I64(count)])
+        for k, root in enumerate(whole):
+            total = Accumulator(self, root)
+            with self.loop(I64(count)) as i:
+                place = b.add(b.mul(i, I64(len(whole))), I64(k))
+                kind = register_type(total.dtype)
+                part = b.load(b.gep(parts, [place], source_etype=I64), typ=kind)
+                b.store(part, total.partial)
+                total.carry()
+            total.finish(I64(0))
+        b.ret_void()
+        return self.function
+
+    def _write_chunk(self) -> ir.Function:
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, I64])
+        function = ir.Function(self.module, kind, f"{self.function.name}.chunk")
+        function.linkage = "internal"
+        given, chunk = function.args
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        *pointers, parts = (
+            b.load(b.gep(given, [I64(k)], source_etype=POINTER), typ=POINTER)
+            for k in range(len(self.slots) + 2)
+        )
+        begin = b.mul(chunk, I64(self.length))
+        end = b.add(begin, I64(self.length))
+        end = b.select(b.icmp_signed("<", end, I64(self.steps)), end, I64(self.steps))
+        place = b.mul(chunk, I64(len(whole_reductions(self.group))))
+        parts = b.gep(parts, [place], source_etype=I64)
+        b.call(self.part.function, [*pointers, begin, end, parts])
+        b.ret_void()
+        return function
+
+    def _pool(self) -> ir.Function:
+        name = "chainrule.runtime.parallel"
+        if name in self.module.globals:
+            return self.module.globals[name]
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
+        return ir.Function(self.module, kind, name)

@@ -9,11 +9,19 @@ from ..program.equation import Equation, Var
 from ..program.program import Program
 from ..trace.body import Body
 from ..transform.looping import improve_loops
+from ..transform.rerolling import reroll
 from ..transform.simplification import simplify
+
+# A short program is faster without loops, as what is computed element by element stays in
+# registers; the time to compile a long one grows with its length.
+UNROLLED = 200
+REPEATS = 8
 
 
 def lowered(program: Program) -> Program:
     """Return a program that computes the same with less work."""
+    if len(program) > UNROLLED:
+        program = reroll(program, minimum=REPEATS)
     program = simplify(improve_loops(simplify(program)))
     equations, outputs = _opened(program.equations, program.outputs)
     return Program(program.inputs, tuple(equations), outputs, program.name)

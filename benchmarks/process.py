@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 PIN = hasattr(os, "sched_setaffinity")
-SCRIPT = "benchmarks.worker"
 
 
 class PeerError(Exception):
@@ -52,13 +51,19 @@ class Worker:
     """One peer on one case."""
 
     def __init__(
-        self, peer: str, case: str, folder: Path, env: dict[str, str], options: tuple[str, ...] = ()
+        self,
+        peer: str,
+        case: str,
+        folder: Path,
+        env: dict[str, str],
+        options: tuple[str, ...] = (),
+        script: str = "benchmarks.worker",
     ) -> None:
         self.peer = peer
         self.errors = (folder / f"{peer}.err").open("w+")
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", SCRIPT, peer, case, str(folder), *options],
+            [sys.executable, "-m", script, peer, case, str(folder), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -25,18 +25,16 @@ from .workloads import cases
 def main() -> None:
     """Serve rounds until standard input ends."""
     peer, name, folder, *options = sys.argv[1:]
-    # Whatever a library prints goes to standard error, so that the lines of JSON stay whole.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+    answers = answer_stream()
     try:
         case = cases()[name]
         args = case.inputs("quick" in options)
         began = time.perf_counter()
         run = PEERS[peer].prepare(case, args)
         setup = time.perf_counter() - began
-        _tell(answers, {"setup": setup, **_first_call(run, Path(folder) / f"{peer}.npz")})
+        tell(answers, {"setup": setup, **_first_call(run, Path(folder) / f"{peer}.npz")})
     except Exception as error:
-        _tell(answers, {"error": f"{type(error).__name__}: {_short(str(error))}"})
+        tell(answers, {"error": f"{type(error).__name__}: {_short(str(error))}"})
         raise
     many = getattr(run, "many", None)
     for line in sys.stdin:
@@ -49,7 +47,7 @@ def main() -> None:
                 run()
         wall = (time.perf_counter() - wall) / calls
         cpu = (time.process_time() - cpu) / calls
-        _tell(answers, {"wall": wall, "cpu": cpu, "peak": _peak()})
+        tell(answers, {"wall": wall, "cpu": cpu, "peak": _peak()})
 
 
 def _first_call(run: Any, path: Path) -> dict[str, Any]:
@@ -79,7 +77,15 @@ def _array(leaf: Any) -> Any:
     return leaf.detach().numpy() if hasattr(leaf, "detach") else np.asarray(leaf)
 
 
-def _tell(stream: Any, answer: dict[str, Any]) -> None:
+def answer_stream() -> Any:
+    """Return a stream for lines of JSON; what libraries print goes to standard error."""
+    stream = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return stream
+
+
+def tell(stream: Any, answer: dict[str, Any]) -> None:
+    """Write a line of JSON."""
     stream.write(json.dumps(answer) + "\n")
     stream.flush()
 

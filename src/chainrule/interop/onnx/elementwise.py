@@ -64,12 +64,31 @@ def _binary(name: str, op: str) -> Any:
         names = g.cast(a, out.dtype), g.cast(b, out.dtype)
         if op in ("Max", "Min") and out.dtype.itemsize < 4 and out.dtype.kind in "iu":
             return g.through(np.int32, out.dtype, op, *names)
+        if op == "Pow" and out.dtype.kind in "iu" and _is_small(b):
+            return _multiplied_out(g, names[0], int(b.data), out)
         if op == "Pow" and (out.dtype.itemsize < 4 or out.dtype.kind == "u"):
             wide = np.float32 if out.dtype.kind == "f" else np.int64
             return g.through(wide, out.dtype, op, *names)
         return str(g.node(op, *names))
 
     return emit
+
+
+def _is_small(exponent: Value) -> bool:
+    return isinstance(exponent.data, int) and 0 <= exponent.data <= 64
+
+
+def _multiplied_out(g: Graph, base: str, exponent: int, out: ArrayType) -> str:
+    """Return an integer power by products: onnxruntime computes powers in floating point."""
+    total = None
+    while exponent:
+        if exponent % 2:
+            total = base if total is None else str(g.node("Mul", total, base))
+        exponent //= 2
+        base = str(g.node("Mul", base, base)) if exponent else base
+    if total is None:
+        return g.expand(g.scalar(1, out.dtype), out.shape)
+    return total
 
 
 for _name, _op in _FUNCTIONS.items():

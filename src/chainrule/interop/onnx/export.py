@@ -21,7 +21,7 @@ from .graph import Main, Value
 from .lowering import lowered
 from .sizes import merged, points
 
-OPSET = 23  # of ONNX 1.18 and onnxruntime 1.22
+OPSET = 23  # of ONNX 1.18
 OLDEST_OPSET = 18  # the first whose reductions take their axes as a tensor
 
 Axes = Mapping[str, Mapping[int, str]]

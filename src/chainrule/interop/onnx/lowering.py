@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ...primitives.families import real_dtype
 from ...program.arraytype import array_type
 from ...program.equation import Equation, Origin, Var
 from ...program.errors import ChainruleError
 from ...program.program import Program
 from ...program.program import needed as needed_equations
+from ...program.pytree import flatten
 from ...trace.body import Body
-from . import forms, matrices, specials  # noqa: F401 - they fill the table
+from . import draws, forms, matrices, specials  # noqa: F401 - they fill the table
 from .block import Block, Step, record, refuse
+from .complexes import PAIRED, Pair, as_pair
 from .convolution import joined_convolutions
 from .registry import COMPOSED, EMITTERS
 
@@ -33,6 +36,13 @@ def _block(
     lowering = _Lowering()
     lowering.run(joined_convolutions(needed_equations(equations, outputs)), None)
     found = tuple(lowering.operand(o) for o in outputs)
+    if any(isinstance(o, Pair) for o in found):
+        refuse(
+            "a result is complex",
+            lowering.origin,
+            why="what a model, a branch or the body of a loop takes and returns is real here",
+            help="return the real and the imaginary part: `return z.real, z.imag`",
+        )
     return Block(inputs, captured, tuple(_needed(lowering.steps, found)), found)
 
 
@@ -48,11 +58,15 @@ def _needed(steps: list[Step], outputs: tuple[Any, ...]) -> list[Step]:
 
 
 class _Lowering:
-    """The steps so far, and what became of variables that need none."""
+    """The steps so far, and what became of variables that need none.
+
+    A complex variable becomes a pair of real ones.
+    """
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.same: dict[Var, Any] = {}
+        self.origin: Origin = ()
 
     def operand(self, o: Any) -> Any:
         while type(o) is Var and o in self.same:
@@ -62,14 +76,13 @@ class _Lowering:
     def run(self, equations: Iterable[Any], origin: Origin | None) -> None:
         """Add the steps of some equations; those of composed operations keep their origin."""
         for equation in equations:
-            given = equation.origin if origin is None else origin
+            self.origin = given = equation.origin if origin is None else origin
             operands = tuple(map(self.operand, equation.operands))
             step = equation if isinstance(equation, Step) else None
             name = step.name if step else equation.primitive.name
             params = {key: _param(value) for key, value in equation.params.items()}
             plain = Step(name, operands, params, equation.outs, given)
-            _refuse_complex(plain)
-            form = _form(plain, equation.params)
+            form = _paired(plain) if _is_complex(plain) else _form(plain, equation.params)
             if form is not None:
                 self.inline(plain, form)
             elif name in EMITTERS:
@@ -79,16 +92,17 @@ class _Lowering:
 
     def inline(self, step: Step, form: Callable[..., Any]) -> None:
         """Put what NumPy code does in the place of a step."""
-        places = [i for i, o in enumerate(step.operands) if type(o) is Var]
+        leaves, tree = flatten(step.operands)
+        places = [i for i, leaf in enumerate(leaves) if type(leaf) is Var]
 
         def call(*given: Any) -> Any:
-            operands = list(step.operands)
+            operands = list(leaves)
             for i, value in zip(places, given, strict=True):
                 operands[i] = value
-            return form(*operands)
+            return form(*tree.unflatten(operands))
 
         try:
-            program, _ = record(form, call, [step.operands[i].type for i in places])
+            program, _ = record(form, call, [leaves[i].type for i in places])
         except ChainruleError as error:
             refuse(
                 f"what `{step.name}` does cannot be exported to ONNX",
@@ -96,11 +110,18 @@ class _Lowering:
                 why=error.title,
                 help="write it in NumPy functions that can be traced without values",
             )
-        given = (step.operands[i] for i in places)
-        self.same.update(zip(program.inputs, given, strict=True))
+        self.same.update(zip(program.inputs, (leaves[i] for i in places), strict=True))
         self.run(program.equations, step.origin)
-        for out, result in zip(step.outs, program.outputs, strict=True):
-            self.alias(out, self.operand(result), step.origin)
+        results = iter(program.outputs)
+        for out in step.outs:
+            if out.type.dtype.kind != "c":
+                self.alias(out, self.operand(next(results)), step.origin)
+                continue
+            part = out.type._replace(dtype=real_dtype(out.type.dtype), weak=False)
+            pair = Pair(Var(out.id, None, part), Var(out.id, None, part))
+            for var, result in zip(pair, results, strict=False):
+                self.alias(var, self.operand(result), step.origin)
+            self.same[out] = Pair(*map(self.operand, pair))
 
     def alias(self, out: Var, value: Any, origin: Origin) -> None:
         """Let a variable be another value, in its own type."""
@@ -131,18 +152,28 @@ def supported() -> list[str]:
     """Return the names of all primitives that can be exported."""
     from ...program.primitive import PRIMITIVES
 
-    return sorted((set(EMITTERS) | set(COMPOSED) | ELSEWHERE) & set(PRIMITIVES))
+    return sorted((set(EMITTERS) | set(COMPOSED) | set(PAIRED) | ELSEWHERE) & set(PRIMITIVES))
 
 
-def _refuse_complex(step: Step) -> None:
-    types = [o.type if type(o) is Var else array_type(o) for o in (*step.operands, *step.outs)]
-    if any(t.dtype.kind == "c" for t in types):
+def _is_complex(step: Step) -> bool:
+    return any(
+        isinstance(o, Pair) or (o.type if type(o) is Var else array_type(o)).dtype.kind == "c"
+        for o in (*step.operands, *step.outs)
+    )
+
+
+def _paired(step: Step) -> Callable[..., Any]:
+    """Return the NumPy code that does a step on real and imaginary parts."""
+    code = PAIRED.get(step.name)
+    if code is None or any(type(o) is Var and o.type.dtype.kind == "c" for o in step.operands):
         refuse(
             f"`{step.name}` of complex numbers cannot be exported to ONNX",
             step.origin,
-            why="ONNX's operators take real numbers",
+            why="ONNX's operators take real numbers, and only some operations are written here for "
+            "pairs of them",
             help="compute with the real and the imaginary part in arrays of their own",
         )
+    return lambda *operands: code(*map(as_pair, operands), **step.params)
 
 
 def _unsupported(step: Step) -> None:

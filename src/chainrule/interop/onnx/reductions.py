@@ -21,6 +21,7 @@ _REDUCTIONS = {
     "min": "ReduceMin",
     "prod": "ReduceProd",
 }
+_EXTREMES = ("ReduceMax", "ReduceMin")
 
 
 def _reduction(op: str) -> Any:
@@ -29,7 +30,7 @@ def _reduction(op: str) -> Any:
         if not axis:
             return str(g.node("Abs" if op == "ReduceL2" else "Identity", name))
         axes = g.integers(*axis)
-        if not _is_narrow(out.dtype):
+        if not _is_narrow(out.dtype) or (out.dtype == np.uint64 and op in _EXTREMES):
             return str(g.node(op, name, axes, keepdims=int(keepdims)))
         wide = _wide(out.dtype)
         found = g.node(op, g.cast(name, wide), axes, keepdims=int(keepdims))
@@ -80,7 +81,7 @@ def _all(g: Graph, out: ArrayType, x: Value, axis: Any, keepdims: bool) -> str:
 
 def _place(op: str) -> Any:
     def emit(g: Graph, out: ArrayType, x: Value, axis: Any, keepdims: bool) -> str:
-        name = g.cast(x, _ordered(x.dtype))
+        name = _ordered(g, x)
         if axis is None:
             flat = g.node("Reshape", name, g.integers(-1))
             return g.reshape(g.node(op, flat, axis=0, keepdims=0), out.shape)
@@ -89,9 +90,12 @@ def _place(op: str) -> Any:
     return emit
 
 
-def _ordered(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return a type in which onnxruntime orders values of ``dtype``."""
-    return _wide(dtype) if _is_narrow(dtype) else dtype
+def _ordered(g: Graph, x: Value) -> str:
+    """Return values in a type that onnxruntime orders, in the same order."""
+    if x.dtype == np.uint64:  # large numbers would become negative: the small ones shall
+        turned = g.node("BitwiseXor", x.name, g.scalar(1 << 63, np.uint64))
+        return g.cast(turned, INT64)
+    return g.cast(x, _wide(x.dtype) if _is_narrow(x.dtype) else x.dtype)
 
 
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -121,7 +125,7 @@ def _argsort(
 
     A partition is a complete order here: its elements are as they should be around ``kth``.
     """
-    name = g.cast(x, _ordered(x.dtype))
+    name = _ordered(g, x)
     count = g.integers(x.shape[axis])
     return str(g.node("TopK", name, count, outputs=2, axis=axis, largest=0, sorted=1)[1])
 

@@ -6,7 +6,6 @@ import stat
 import pytest
 
 from chainrule.train.live import Server
-
 from tests.train.live.runs import write_long_run
 
 
@@ -103,6 +102,16 @@ class TestAnswers:
             connection.sendall(b"GET /x")
         assert ask(server, f"/{server.token}/summary")[0].status == 200
         assert capfd.readouterr() == ("", "")
+
+    def test_a_closed_server_answers_no_more_on_any_connection(self, tmp_path):
+        with Server(tmp_path) as server:
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            connection.request("GET", f"/{server.token}/summary")
+            assert connection.getresponse().read()
+        with pytest.raises((http.client.HTTPException, OSError)):
+            connection.request("GET", f"/{server.token}/summary")
+            connection.getresponse()
+        connection.close()
 
 
 class TestAddress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import hmac
@@ -9,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -102,6 +104,28 @@ class _HTTP(ThreadingHTTPServer):
     # On Windows this option lets another program take over the port.
     allow_reuse_address = os.name == "posix"
     daemon_threads = True
+
+    def __init__(self, *args: Any) -> None:
+        self._connections: set[socket.socket] = set()  # first: what fails is closed at once
+        super().__init__(*args)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection."""
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Stop listening, and hang up: a page keeps its connection and would be answered on."""
+        super().server_close()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):  # it was closed from the other side
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Pass over a page that was closed while it was answered: no news for the terminal."""

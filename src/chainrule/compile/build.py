@@ -17,9 +17,10 @@ from .contraction.forming import form_contractions
 from .cost import RELEASED_FROM, estimated_time
 from .entry import ON_STACK, EntryWriter
 from .image import Image, all_equations, constant_references
+from .layout import ALIGNED, WRITEABLE
 from .loops import writer_of
 from .memory import Buffer, arrange
-from .schedule import Schedule, UnsupportedError, schedule, size_of
+from .schedule import Schedule, UnsupportedError, reads_in_place, schedule
 
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
 
@@ -39,8 +40,9 @@ class Build:
         How long each stage took.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, donated: frozenset[int] = frozenset()) -> None:
         self.program = program
+        self._given_away = [program.inputs[k] for k in sorted(donated)]
         self.seconds: dict[str, float] = {}
         self.inputs = program.inputs
         self.outputs = computed_outputs(program)
@@ -58,6 +60,7 @@ class Build:
         begin = time.perf_counter()
         self.plan: Schedule = schedule(program)
         self.seconds["schedule"] = time.perf_counter() - begin
+        self.over = written_over(self.plan, self._given_away, self.outputs)
         begin = time.perf_counter()
         module = ir.Module("chainrule")
         module.triple = ""
@@ -84,6 +87,9 @@ class Build:
         facts = {
             "releases the lock": self.releases,
             "buffers": [[str(x.key.type), x.size, x.offset, x.first, x.last] for x in self.buffers],
+            "in place": len(self.over),
+            "bytes of results": sum(_bytes(o) for o in self.outputs if o not in self.over),
+            "bytes of arguments": sum(map(_bytes, self.inputs)),
             "keeps frames": self.workspace > ON_STACK,
             "bytes without reuse": sum(x.size for x in self.buffers),
         }
@@ -109,7 +115,7 @@ class Build:
         self.buffers = [
             Buffer(
                 var,
-                max(size_of(var.type.shape), 1) * var.type.dtype.itemsize,
+                max(_bytes(var), var.type.dtype.itemsize),
                 min(steps),
                 end if var in self.outputs else max(steps),
             )
@@ -122,13 +128,23 @@ class Build:
         writer = EntryWriter(module, "entry", self.workspace, self.releases)
         writer.count(len(self.inputs))
         pointer: dict[Any, Any] = {}
+        given = set(self.over.values())
         for k, var in enumerate(self.inputs):
-            pointer[var] = writer.number(k) if var.type.weak else writer.array(k, var.type)
+            needed = ALIGNED | WRITEABLE if var in given else ALIGNED
+            weak = var.type.weak
+            pointer[var] = writer.number(k) if weak else writer.array(k, var.type, needed)
+        for old in given:
+            others = [v for v in self.inputs if v is not old and not v.type.weak]
+            for other in others:
+                writer.apart(pointer[old], old.type, pointer[other], other.type)
         frame = writer.frame()
         for buffer in self.buffers:
             pointer[buffer.key] = writer.place(frame, buffer.offset)
         slots = {k: pointer[o] for k, o in enumerate(self.outputs) if not o.type.shape}
-        places = writer.results([o.type for o in self.outputs], slots)
+        numbers = {
+            k: self.inputs.index(self.over[o]) for k, o in enumerate(self.outputs) if o in self.over
+        }
+        places = writer.results([o.type for o in self.outputs], slots, numbers)
         pointer.update(zip(self.outputs, places, strict=True))
         self._write_constants(module, writer, pointer)
         writer.begin()
@@ -148,6 +164,37 @@ class Build:
         table.initializer = ir.Constant(kind, None)
         for k, slot in enumerate(wanted):
             pointer[slot] = writer.field(table, 8 * k, POINTER)
+
+
+def _bytes(var: Var) -> int:
+    return var.type.size * var.type.dtype.itemsize
+
+
+def written_over(plan: Schedule, given: list[Var], outputs: list[Var]) -> dict[Var, Var]:
+    """Return which outputs are written over which of the inputs that are given away.
+
+    That is possible where nothing reads the input later; where the step that makes the output
+    reads it, then only if it does so element by element.
+    """
+    last = {v: step for step, group in enumerate(plan.groups) for v in group.reads(plan)}
+    made = {
+        out: step for step, g in enumerate(plan.groups) for root in g.roots for out in root.outs
+    }
+    free = list(given)
+    found: dict[Var, Var] = {}
+    for out in outputs:
+        for old in free if out.type.shape else ():
+            if old.type != out.type or last.get(old, -1) > made[out]:
+                continue
+            if last.get(old, -1) == made[out]:
+                group = plan.groups[made[out]]
+                if not reads_in_place(group, out, old, plan):
+                    continue
+                group.reuse[out] = old
+            found[out] = old
+            free.remove(old)
+            break
+    return found
 
 
 def computed_outputs(program: Program) -> list[Var]:

@@ -18,6 +18,7 @@ from llvmlite import ir
 
 from ..program.arraytype import ArrayType
 from . import layout as at
+from .buffers import LEAST
 from .scalar import I64, memory_type, untyped
 
 POINTER = ir.PointerType()
@@ -114,6 +115,15 @@ class EntryWriter:
             self.require(ok)
         return self.field(o, at.DATA, POINTER)
 
+    def apart(self, a: Any, type_a: ArrayType, b: Any, type_b: ArrayType) -> None:
+        """Check that two arrays don't overlap."""
+        begin, end = ([self.b.ptrtoint(p, I64) for p in (a, b)] for _ in range(2))
+        for k, type_ in enumerate((type_a, type_b)):
+            end[k] = self.b.add(end[k], I64(type_.size * type_.dtype.itemsize))
+        before = self.b.icmp_unsigned("<=", end[0], begin[1])
+        after = self.b.icmp_unsigned("<=", end[1], begin[0])
+        self.require(self.b.or_(before, after))
+
     # -- memory ------------------------------------------------------------------------------------
 
     def frame(self) -> Any:
@@ -156,10 +166,13 @@ class EntryWriter:
 
     # -- results -----------------------------------------------------------------------------------
 
-    def results(self, types: Sequence[ArrayType], slots: dict[int, Any]) -> list[Any]:
+    def results(
+        self, types: Sequence[ArrayType], slots: dict[int, Any], over: dict[int, int]
+    ) -> list[Any]:
         """Make the arrays of the results; return where their data are.
 
-        A single number is computed in ``slots`` and becomes an object at the end.
+        A single number is computed in ``slots`` and becomes an object at the end. Some results are
+        written ``over`` arguments: then these are the arrays.
         """
         self.tuple = self.external("PyTuple_New", POINTER, I64(len(types)))
         self._need(self.tuple)
@@ -169,13 +182,31 @@ class EntryWriter:
                 self.scalars.append((k, type_, slots[k]))
                 places.append(slots[k])
                 continue
-            array = self._new_array(type_)
-            self._need(array)
+            if k in over:
+                array = self.argument(over[k])
+                self.external("Py_IncRef", ir.VoidType(), array)
+            else:
+                array = self._new_array(type_)
+                self._need(array)
             self._set(k, array)
             places.append(self.field(array, at.DATA, POINTER))
         return places
 
     def _new_array(self, type_: ArrayType) -> Any:
+        if type_.size * type_.dtype.itemsize < LEAST:
+            return self._ordinary_array(type_)
+        # its memory comes from arrays that are gone
+        handler = self.object("chainrule.runtime.buffers")
+        name = f"chainrule.numpy.{at.SET_ALLOCATOR}"
+        before = self.external(name, POINTER, handler)
+        self._need(before)
+        array = self._ordinary_array(type_)
+        ours = self.external(name, POINTER, before)
+        for o in (before, ours):
+            self.external("Py_DecRef", ir.VoidType(), o)
+        return array
+
+    def _ordinary_array(self, type_: ArrayType) -> Any:
         kind = ir.ArrayType(I64, len(type_.shape))
         name = "shape_" + "_".join(map(str, type_.shape))
         if name not in self.module.globals:

@@ -114,6 +114,10 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
     static : sequence of int or str
         Arguments that are fixed parts of the program, by position or name; they are compared by
         ``==`` and must be hashable.
+    donate : sequence of int or str
+        Arguments that the caller no longer needs, by position or name: results of the same shape
+        and dtype are written over their arrays where that is possible, and are these very arrays.
+        Only arrays that are contiguous and share no memory with other arguments.
 
     Warns
     -----
@@ -130,10 +134,17 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
     True
     """
 
-    def __init__(self, f: Callable[..., Any], *, static: Sequence[int | str] = ()) -> None:
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        *,
+        static: Sequence[int | str] = (),
+        donate: Sequence[int | str] = (),
+    ) -> None:
         functools.update_wrapper(self, f)
         self.f = f
         self.static = frozenset(static)
+        self.donate = frozenset(donate)
         self.versions: dict[Any, Compiled] = {}
         self._last: Compiled | None = None
 
@@ -195,10 +206,24 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         dynamic = [i for i, x in enumerate(leaves) if _is_input(x)]
         plain = not kwargs and not fixed and len(dynamic) == len(leaves) == len(args)
         flat = plain and all(map(_is_input, args))
-        native = self._native(program)
+        given = self._given_away(args, kwargs)
+        donated = frozenset(k for k, leaf in enumerate(dynamic) if given[leaf])
+        native = self._native(program, donated)
         return Compiled(program, native, dynamic, out_tree, len(args) if flat else -1)
 
-    def _native(self, program: Program) -> Any:
+    def _given_away(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[bool]:
+        """Return which leaves the caller no longer needs."""
+
+        def marked(value: Any, name: int | str) -> Any:
+            leaves, tree = flatten(None if name in self.static else value)
+            return tree.unflatten([name in self.donate] * len(leaves))
+
+        marks = tuple(marked(a, i) for i, a in enumerate(args))
+        named = {k: marked(a, k) for k, a in kwargs.items() if k not in self.static}
+        found: list[bool] = flatten((marks, named))[0]
+        return found
+
+    def _native(self, program: Program, donated: frozenset[int]) -> Any:
         from .layout import layout_is_known
         from .lowering import lowered
         from .mixed import Mixed
@@ -210,7 +235,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
             return None
         program = lowered(program)
         try:
-            return Native(program).compile()
+            return Native(program, donated).compile()
         except UnsupportedError:
             mixed = Mixed(program)
         except ImportError as error:

@@ -16,7 +16,7 @@ ALIGNED = 0x0100
 WRITEABLE = 0x0400
 METH_FASTCALL = 0x0080
 # Entries of NumPy's table of C functions.
-ARRAY_TYPE, ARRAY_SCALAR, ARRAY_NEW = 2, 60, 93
+ARRAY_TYPE, ARRAY_SCALAR, ARRAY_NEW, SET_ALLOCATOR = 2, 60, 93, 304
 
 # The frame: the first words of what memory a call has for itself.
 FRAME_BYTES = 64

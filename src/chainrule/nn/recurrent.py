@@ -223,12 +223,7 @@ class RNN(_Recurrent):
 class LSTM(_Recurrent):
     """The long short-term memory; see :class:`LSTMCell` for its equations.
 
-    Attributes
-    ----------
-    cells : tuple of tuples of LSTMCell
-        For each layer the cells of its one or two directions.
-    dropout : float
-        The rate of dropout between layers.
+    Its attributes are those of :class:`RNN`.
 
     Examples
     --------
@@ -250,12 +245,7 @@ class LSTM(_Recurrent):
 class GRU(_Recurrent):
     """The network of gated recurrent units; see :class:`GRUCell` for its equations.
 
-    Attributes
-    ----------
-    cells : tuple of tuples of GRUCell
-        For each layer the cells of its one or two directions.
-    dropout : float
-        The rate of dropout between layers.
+    Its attributes are those of :class:`RNN`.
 
     Examples
     --------

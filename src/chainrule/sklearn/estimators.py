@@ -34,16 +34,10 @@ _OF_CLASSES = (nn.cross_entropy, nn.nll, nn.multi_margin)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class _Classifier(ClassifierMixin, Neural):
-    """What classifiers by cross-entropy share."""
+class _WithClasses(Neural):
+    """What estimators share that may have classes."""
 
     class_weight: Any = None
-
-    def _classifies(self) -> bool:
-        return True
-
-    def _criterion(self) -> Any:
-        return nn.cross_entropy
 
     def _weights_of_classes(self) -> Any:
         return self.class_weight
@@ -62,7 +56,18 @@ class _Classifier(ClassifierMixin, Neural):
         -------
         self
         """
-        return self._fit_further(X, y, sample_weight, classes)
+        return self._fit_further(X, y, sample_weight, classes if self._classifies() else None)
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class _Classifier(ClassifierMixin, _WithClasses):
+    """A classifier by cross-entropy."""
+
+    def _classifies(self) -> bool:
+        return True
+
+    def _criterion(self) -> Any:
+        return nn.cross_entropy
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -344,7 +349,7 @@ class RNNClassifier(_Classifier):
 
 
 @dataclass(eq=False, repr=False)
-class NeuralEstimator(Neural):
+class NeuralEstimator(_WithClasses):
     """Any network and any loss as an estimator.
 
     Parameters
@@ -422,7 +427,6 @@ class NeuralEstimator(Neural):
     _: KW_ONLY
     task: str = "auto"
     standardise: bool = False
-    class_weight: Any = None
 
     _axes: ClassVar[tuple[int, ...]] = tuple(range(2, 8))
     _scales_targets: ClassVar[bool] = False
@@ -436,31 +440,12 @@ class NeuralEstimator(Neural):
     def _criterion(self) -> Any:
         return self.loss
 
-    def _weights_of_classes(self) -> Any:
-        return self.class_weight
-
     def _network(self, key: Any, inputs: tuple[int, ...], outputs: int, dtype: Any) -> Any:
         if any(isinstance(leaf, np.ndarray) for leaf in tree.leaves(self.model)):
             start = self.model
         else:
             start = self.model(key, inputs[-1], outputs)
         return tree.map(lambda p: p.astype(dtype) if p.dtype.kind == "f" else p, start)
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
-        """Take one pass over some more examples.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As for ``fit``.
-        classes : array, optional
-            All labels that there will be. The first call needs it if its y lacks some.
-
-        Returns
-        -------
-        self
-        """
-        return self._fit_further(X, y, sample_weight, classes if self._classifies() else None)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy, or the coefficient of determination.

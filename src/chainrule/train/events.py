@@ -7,7 +7,6 @@ import math
 import os
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from .tensors import FilePath
@@ -56,12 +55,7 @@ class EventLog:
     def __enter__(self) -> EventLog:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -170,3 +170,40 @@ def test_a_budget_is_kept(budget: int | None) -> None:
         return np.sum(scan(lambda h, x: (np.tanh(h @ w + x), None), xs[0], xs, budget=budget)[0])
 
     improved(grad(f), U, RNG.standard_normal((9, 4)))
+
+
+def test_arrays_that_a_loop_writes_are_written_once() -> None:
+    def f(x, i):
+        def step(c, row):
+            k, v = row
+            a, b, d = c
+            a = a.copy()
+            a[k] = v * 2.0
+            return (a, b + x[k], d + np.where(np.arange(6) == 2, v, 0.0)), None
+
+        start = (np.zeros(6), 0.0, np.zeros(6))
+        a, b, d = scan(step, start, (i, x[:4] ** 2))[0]
+        return np.sum(a**2) + b**2 + np.sum(d)
+
+    x = RNG.standard_normal(6)
+    for i in ([0, 1, 2, 3], [5, 4, 3, 2], [0, 2, 2, -1]):
+        index = np.array(i)
+        improved(lambda x, index=index: value_and_grad(f)(x, index), x)
+        program = improved(lambda x, index=index: f(x, index), x)
+        assert all("setitem" not in inside(loop) for loop in loops(program))
+    improved(lambda x, i: grad(f)(x, i), x, np.array([0, 2, 2, -1]))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_pieces_are_joined(axis: int) -> None:
+    def f(x):
+        x = x if axis == 0 else x.T
+        parts = (x[0], x[1:3] * 2.0, x[3:4], x[5])
+        return sum(np.sum(np.sin(p) * (k + 1)) for k, p in enumerate(parts))
+
+    x = RNG.standard_normal((6, 3) if axis == 0 else (3, 6))
+    names = outside(improved(grad(f), x))
+    assert names.count("concatenate") == 1
+    assert "add" not in names
+    overlapping = lambda x: np.sum(x[0:3] ** 2) + np.sum(np.sin(x[2:5]))
+    assert "concatenate" not in outside(improved(grad(overlapping), x.T[:5] if axis else x[:5]))

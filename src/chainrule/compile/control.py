@@ -18,7 +18,7 @@ from ..program.equation import Equation, Var
 from ..program.program import Program
 from ..trace.body import Body
 from .contraction.forming import form_contractions
-from .schedule import Group, Schedule, UnsupportedError, reads_in_place, schedule
+from .schedule import Group, Schedule, UnsupportedError, reads_in_place, rows_of, schedule
 
 SMALL = 64  # elements of a value that is kept on the stack
 
@@ -136,8 +136,8 @@ class LoopPlan:
     ----------
     carries : list of Carry
         What goes from step to step.
-    arrays : list of Var or array
-        What is read row by row.
+    arrays : list of (Var or array, int, int)
+        What is read row by row, the row of step 0 and the distance to the next one.
     stacked : tuple of Var
         The results that are written row by row.
     homes : dict
@@ -252,13 +252,15 @@ class BranchPlan:
         return self
 
 
-def plan_control(equation: Equation) -> Group:
+def plan_control(equation: Equation, producer: dict[Var, Equation]) -> Group:
     """Return a loop or a branch as a group."""
+    if equation.primitive.name == "scan":
+        return Group((), False, [equation], inner=_scan_plan(equation, producer))
     plan = PLANS[equation.primitive.name](equation)
     return Group((), False, [equation], inner=plan)
 
 
-def _scan_plan(equation: Equation) -> LoopPlan:
+def _scan_plan(equation: Equation, producer: dict[Var, Equation]) -> LoopPlan:
     params, operands = equation.params, equation.operands
     n, m = params["carries"], params["scanned"]
     block = block_of(equation, params["body"], operands[n + m :])
@@ -268,7 +270,10 @@ def _scan_plan(equation: Equation) -> LoopPlan:
             block.inputs, block.outputs, operands[:n], equation.outs, strict=False
         )
     ]
-    arrays = [in_memory(o, v.type) for o, v in zip(operands[n:], block.inputs[n:], strict=False)]
+    arrays = []
+    for o, v in zip(operands[n:], block.inputs[n:], strict=False):
+        array, first, step = rows_of(o, producer)
+        arrays.append((in_memory(array, v.type), first, step))
     return LoopPlan(
         block, carries, arrays, equation.outs[n:], params["steps"], params["reverse"]
     ).settle()
@@ -310,4 +315,4 @@ def _check_truth(equation: Equation, decision: Any) -> None:
         raise UnsupportedError(equation, f"a decision by a {dtype} is not compiled yet")
 
 
-PLANS = {"scan": _scan_plan, "while": _while_plan, "cond": _cond_plan}
+PLANS = {"while": _while_plan, "cond": _cond_plan}

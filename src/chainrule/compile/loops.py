@@ -150,7 +150,7 @@ class LoopWriter(ControlWriter):
         return plan
 
     def operands(self) -> Iterable[Any]:
-        return [*(c.initial for c in self.plan.carries), *self.plan.arrays]
+        return [*(c.initial for c in self.plan.carries), *(a for a, _, _ in self.plan.arrays)]
 
     def write_control(self) -> None:
         self.phis: dict[int, Any] = {}
@@ -227,8 +227,10 @@ class LoopWriter(ControlWriter):
         self._enter(before)
         place = b.sub(I64(plan.steps - 1), t) if plan.reverse else t
         rows = plan.block.inputs[len(plan.carries) :]
-        for array, var in zip(plan.arrays, rows, strict=True):
-            self.pointer[var] = self.row(self.at(array), place, var)
+        for (array, first, step), var in zip(plan.arrays, rows, strict=True):
+            at = place if step == 1 else b.mul(place, I64(step), flags=["nsw"])
+            at = b.add(at, I64(first), flags=["nsw"]) if first else at
+            self.pointer[var] = self.row(self.at(array), at, var)
         homes = [self._home(k, c, t, place) for k, c in enumerate(plan.carries)]
         targets = self._targets(place)
         before_run = [id(v) for v in plan.block.inputs]

@@ -130,7 +130,7 @@ def schedule(program: Program) -> Schedule:
     for equation in program.equations:
         name = equation.primitive.name
         if name in CONTROL:
-            stored.update(equation.inputs, equation.outs)
+            stored.update(_control_inputs(equation, producer), equation.outs)
             continue
         if len(equation.outs) != 1:
             raise UnsupportedError(equation, f"`{name}` is not compiled yet")
@@ -141,7 +141,9 @@ def schedule(program: Program) -> Schedule:
         if name == "reshape" and not _only_units(equation):
             # without divisions, other shapes are read from memory only
             stored.update(equation.inputs)
-    control = {e.outs: _control(e) for e in program.equations if e.primitive.name in CONTROL}
+    control = {
+        e.outs: _control(e, producer) for e in program.equations if e.primitive.name in CONTROL
+    }
     while True:
         groups = _grouped(program, stored, producer, control)
         repeated = _repeated(groups, stored, producer)
@@ -206,10 +208,36 @@ def _grouped(
     return groups
 
 
-def _control(equation: Equation) -> Group:
+def _control(equation: Equation, producer: dict[Var, Equation]) -> Group:
     from .control import plan_control
 
-    return plan_control(equation)
+    return plan_control(equation, producer)
+
+
+def _control_inputs(equation: Equation, producer: dict[Var, Equation]) -> Iterable[Var]:
+    """Return what a loop or a branch reads; rows of a slice are read from the whole array."""
+    first = equation.params.get("carries", 0)
+    last = first + equation.params.get("scanned", 0)
+    for place, o in enumerate(equation.operands):
+        if type(o) is Var:
+            yield rows_of(o, producer)[0] if first <= place < last else o
+
+
+def rows_of(array: Any, producer: dict[Var, Equation]) -> tuple[Any, int, int]:
+    """Return the array of which an array is a slice of rows, the first row, and the step."""
+    first, step = 0, 1
+    while type(array) is Var and array in producer:
+        equation = producer[array]
+        if equation.primitive.name != "getitem" or len(equation.operands) > 1:
+            break
+        cut, *rest = equation.params["spec"]
+        whole = all(type(p) is slice and p == slice(None) for p in rest)
+        (source,) = equation.operands
+        if type(cut) is not slice or not whole or type(source) is not Var:
+            break
+        start, _, stride = cut.indices(source.type.shape[0])
+        array, first, step = source, start + first * stride, step * stride
+    return array, first, step
 
 
 def reads_in_place(group: Group, out: Var, old: Var, plan: Schedule) -> bool:

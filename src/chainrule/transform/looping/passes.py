@@ -10,6 +10,7 @@ from ...program.program import Program
 from ...trace.body import Body
 from .motion import hoist, project_results, project_rows, sum_products
 from .parts import Scan, body_of
+from .placing import join_pieces, place_after
 from .residuals import pairs, share_results
 from .trimming import trimmed
 
@@ -33,8 +34,6 @@ def improve_loops(program: Program) -> Program:
     2
     """
     found = trimmed(program.equations, program.outputs)
-    if not any(_has_bodies(e) for e in found[0]):
-        return program
     equations, outputs = trimmed(_improved(found[0], found[1]), found[1])
     return Program.from_trace(program.inputs, equations, outputs, program.name)
 
@@ -55,7 +54,7 @@ def _improved(equations: Sequence[Equation], outputs: Any) -> list[Equation]:
     moved: list[Equation] = []
     for equation in inner:
         moved.extend(_moved(equation) if equation.primitive.name == "scan" else [equation])
-    return moved
+    return join_pieces(moved, outputs)
 
 
 def _improved_inside(equation: Equation) -> Equation:
@@ -79,6 +78,7 @@ def _moved(equation: Equation) -> list[Equation]:
     hoist(scan, before)
     project_rows(scan, before)
     sum_products(scan, after)
+    place_after(scan, after)
     project_results(scan, after)
     here = [scan.equation()] if scan.carried or scan.stacked else []
     return [*before, *here, *after]

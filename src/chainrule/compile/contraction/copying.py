@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def write_repack(nest: Nest, root: Equation) -> None:
     """Copy a view into a contiguous array, with zeros around and between its elements."""
     params, b = root.params, nest.b
+    nest.function.attributes.add("optsize")  # unrolled, it takes long to compile
     (x,) = root.operands
     out = root.out
     dtype = out.type.dtype

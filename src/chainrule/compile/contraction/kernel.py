@@ -26,6 +26,7 @@ Starts = dict[int, Any]
 
 def write_contraction(nest: Nest, root: Equation) -> None:
     """Write a contraction: large plain products by BLAS, all others as loops over tiles."""
+    nest.function.attributes.add("optsize")  # a tile is unrolled already
     spec = spec_from(root)
     dtype = root.out.type.dtype
     matrices = matrices_of(spec, dtype)

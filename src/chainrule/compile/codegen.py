@@ -365,8 +365,11 @@ class Accumulator:
             if self.dtype.kind != "f":
                 symbol = ">" if self.name == "max" else "<"
                 return b.select(b.icmp_signed(symbol, x, a), x, a)
-            wins = b.fcmp_ordered(">" if self.name == "max" else "<", x, a)
-            return b.select(b.or_(wins, b.fcmp_unordered("uno", x, x)), x, a)
+            # LLVM's own, as it only makes vectors of what it knows; they let NaN through
+            name = f"llvm.{'maximum' if self.name == 'max' else 'minimum'}"
+            kind = ir.FunctionType(a.type, [a.type, a.type])
+            function = b.module.declare_intrinsic(name, [a.type], kind)
+            return b.call(function, [a, x], fastmath=["nsz"])
         if self.name in ("any", "all"):
             return b.or_(a, x) if self.name == "any" else b.and_(a, x)
         flags = ["reassoc", "nsz", "contract"] if loose else []

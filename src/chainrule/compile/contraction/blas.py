@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 POINTER = ir.PointerType()
 I32 = ir.IntType(32)
-LEAST = 16  # rows, columns or inner length below which BLAS wastes most of its tile
+LEAST = 16  # rows or columns below which BLAS wastes most of its tile
+SHORT = 48  # inner length up to which BLAS spends its time on packing
 WORK = 48**3  # products below which a call costs more than it saves
 
 
@@ -44,7 +45,12 @@ def matrices_of(spec: Spec, dtype: np.dtype[Any]) -> Matrices | None:
         return None
     (m,), (n,), (k,) = parts.rows, parts.columns, parts.inner
     sizes = [spec.sizes[x] for x in (m, n, k)]
-    if min(sizes) < LEAST or sizes[0] * sizes[1] * sizes[2] < WORK or dtype.kind != "f":
+    if (
+        min(sizes[:2]) < LEAST
+        or sizes[2] < SHORT
+        or sizes[0] * sizes[1] * sizes[2] < WORK
+        or dtype.kind != "f"
+    ):
         return None
     if spec.out[m] == 1:
         spec = Spec(spec.sizes, spec.out, spec.right, spec.left)

@@ -25,6 +25,7 @@ import numpy as np
 from .spec import Ints, Spec
 
 Factors = tuple[tuple[int, int], ...]
+NEAR = 20 * 1024  # bytes that stay in the first cache
 CALL = 200.0  # cycles of a tile's loops beside the arithmetic
 
 
@@ -220,8 +221,11 @@ def _cost(
     if mode == "dot":
         stored = 6.0
     total = 0.0
+    width = host().width
     for (a, times_a), (b, times_b) in product(m, n):
-        step = max(a * b / 2, (a + b) / 2, 4.0 if inner > 8 else 0.0) + 1.0
+        # every block of rows reads the columns again: from the first cache, if they fit into it
+        load = 0.5 if b * inner * width <= NEAR or times_a == 1 else 2.0
+        step = max(a * b / 2, a / 2 + b * load, 4.0 if inner > 8 else 0.0) + 1.0
         total += times_a * times_b * (inner * step + a * b * stored + 20)
     # each kind of tile is more code
     return repeats * total + 20_000 * (len(m) * len(n) - 1) + CALL

@@ -316,8 +316,7 @@ class Nest:
             self.memo.clear()
             self._read_ahead(index)
             for root in plain:
-                place = self.linear(root.out.type.shape, index)
-                self.store(root.out, root.out.type.dtype, place, self.inline(root, index))
+                self._store_root(root, index)
             for total in sums:
                 total.take(index)
         elif domain[depth] == 1:
@@ -329,6 +328,17 @@ class Nest:
         for total in starting:
             total.carry()
             self.conclude(total, total.place(index))
+
+    def _store_root(self, root: Equation, index: Index) -> None:
+        dtype = root.out.type.dtype
+        if root.primitive.name != "rows":
+            place = self.linear(root.out.type.shape, index)
+            self.store(root.out, dtype, place, self.inline(root, index))
+            return
+        start = self.b.mul(index[0], I64(len(root.operands)), flags=["nsw"])
+        for k, column in enumerate(root.operands):
+            place = self.b.add(start, I64(k), flags=["nsw"])
+            self.store(root.out, dtype, place, self.value(column, self._broadcast(column, index)))
 
 
 class Accumulator:

@@ -8,6 +8,7 @@ from typing import Any
 from ..program.equation import Equation, Var
 from ..program.program import Program
 from ..trace.body import Body
+from ..transform.columns import split_rows
 from ..transform.looping import improve_loops
 from ..transform.rerolling import reroll
 from ..transform.simplification import simplify
@@ -20,7 +21,10 @@ REPEATS = 8
 
 def lowered(program: Program) -> Program:
     """Return a program that computes the same with less work."""
-    if len(program) > UNROLLED:
+    columns = split_rows(program)
+    if columns is not program:
+        program = columns  # which has no loops left that could be found
+    elif len(program) > UNROLLED:
         program = reroll(program, minimum=REPEATS)
     program = simplify(improve_loops(simplify(program)))
     equations, outputs = _opened(program.equations, program.outputs)

@@ -134,7 +134,7 @@ def schedule(program: Program) -> Schedule:
             continue
         if len(equation.outs) != 1:
             raise UnsupportedError(equation, f"`{name}` is not compiled yet")
-        if name in REDUCTIONS or name in OPAQUE:
+        if name in REDUCTIONS or name in OPAQUE or name == "rows":
             stored.add(equation.out)
         if name in OPAQUE:
             stored.update(equation.inputs)
@@ -298,6 +298,8 @@ def _domain(
             return (size_of(shape),), True
         return shape, False
     shape = root.out.type.shape
+    if root.primitive.name == "rows":
+        return shape[:1], False
     size = size_of(shape)
     if root.primitive.name not in OPAQUE and _flat_equation(root, size, stored, producer):
         return (size,), True
@@ -318,7 +320,7 @@ def _flat_equation(
 ) -> bool:
     name = equation.primitive.name
     out = equation.out.type
-    if name in ("transpose", "windows") or (
+    if name in ("transpose", "windows", "rows") or (
         name == "getitem" and equation.inputs[0].type.size != out.size
     ):
         return False

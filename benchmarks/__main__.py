@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -60,6 +61,7 @@ def _run(options: argparse.Namespace, settings: runner.Settings) -> None:
             "stamp": runner.stamp(),
             "commit": results.commit(),
             "results": runner.run(case, options.peers, settings),
+            "load": os.getloadavg()[1] if hasattr(os, "getloadavg") else 0.0,
         }
         if set(options.peers) == set(PEERS):
             results.store(name, stored)

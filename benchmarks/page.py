@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import results
+from . import process, results
 from .peers import FUNCTION, INTERPRETED, JIT, JIT_PLAIN, PEERS
 from .results import Line, time_text
 from .runner import THREADED
@@ -88,6 +88,13 @@ def _introduction(found: list[tuple[Line, Any]], settings: Any) -> str:
         f"matrices in float32, {limits['float64'] / 1e9:.0f} in float64, and copies "
         f"{limits['bandwidth'] / 1e9:.1f} GB/s, reading and writing counted."
     )
+    loads = [s.get("load", 0.0) for _, s in found]
+    if max(loads) > 1.5:
+        machine += (
+            f" Other programs shared its {len(process.cores())} cores: {min(loads):.1f} to "
+            f"{max(loads):.1f} programs wanted to run at a time, one of them the benchmark. "
+            "CPU times bear that; wall times (first calls, two threads) do not."
+        )
     return INTRODUCTION.format(
         minutes=20,
         double=1e-6,

@@ -97,6 +97,10 @@ class TestAnswers:
         assert answer.status == 200
         assert json.loads(body)["records"] == []
 
+    def again(self, connection, server):
+        connection.request("GET", f"/{server.token}/summary")
+        return connection.getresponse()
+
     def test_a_page_that_goes_away_is_no_news(self, server, capfd):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(b"GET /x")
@@ -109,8 +113,7 @@ class TestAnswers:
             connection.request("GET", f"/{server.token}/summary")
             assert connection.getresponse().read()
         with pytest.raises((http.client.HTTPException, OSError)):
-            connection.request("GET", f"/{server.token}/summary")
-            connection.getresponse()
+            self.again(connection, server)
         connection.close()
 
 

@@ -14,7 +14,8 @@ class Pace:
 
     Two records are ``floor`` seconds apart or a fixed part of the time so far, whichever is more:
     a short run is recorded closely, and the records of a long one do not outgrow the disk. On top
-    of that, all records together may cost a ``share`` of the time so far. The first is always due.
+    of that, all records together may cost a ``share`` of the time so far. The first is due after
+    ``delay`` seconds, whatever it will cost.
 
     Parameters
     ----------
@@ -25,6 +26,8 @@ class Pace:
     density : float
         Records that are ``elapsed / density`` seconds apart number about ``density`` for each
         factor of e in the length of the run.
+    delay : float
+        Seconds until the first record.
     clock : callable
         Gives the time in seconds.
 
@@ -49,11 +52,12 @@ class Pace:
         share: float,
         floor: float,
         density: float,
+        delay: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.share, self.floor, self.density, self.clock = share, floor, density, clock
         self._began = clock()
-        self._next = self._began
+        self._next = self._began + delay
         self._spent = 0.0
 
     def due(self) -> bool:

@@ -69,7 +69,9 @@ class Recorder:
         self._logs: list[EventLog] = []
         self._norms = Pace(0.35 * share, floor=0.05, density=200)
         self._histograms = Pace(0.35 * share, floor=0.25, density=100)
-        self._answers = Pace(0.3 * share, floor=0.5, density=100)
+        # Of a run that is over sooner, the end alone is judged.
+        self._answers = Pace(0.3 * share, floor=0.5, density=100, delay=3.0)
+        self._answered = -1
 
     def start(self, run: Run) -> None:
         """Open the files and note the names of the parameters."""
@@ -101,7 +103,8 @@ class Recorder:
 
     def stop(self, run: Run) -> None:
         """Judge the final model."""
-        self._record_answers(run)
+        if self._answered != run.step:
+            self._record_answers(run)
 
     def close(self) -> None:
         """Close the files."""
@@ -126,6 +129,7 @@ class Recorder:
         )
 
     def _record_answers(self, run: Run) -> None:
+        self._answered = run.step
         for file, record in ((PREDICTIONS, self._predictions), (FEATURES, self._features)):
             try:
                 content = record(run)

@@ -8,12 +8,12 @@ class App {
     this.source = openSource();
     this.panels = [CurvesPanel, FlowPanel, HistogramsPanel, PredictionsPanel, FeaturesPanel].map((Panel) => new Panel(this.source));
     this.buildTabs();
-    this.select(Math.max(0, this.panels.findIndex((panel) => slug(panel) === location.hash.slice(1))));
+    this.select(Math.max(0, this.addressed()));
     byId("theme").addEventListener("click", () => setTheme(themes[(themes.indexOf(theme) + 1) % themes.length]));
     darkness.addEventListener("change", () => setTheme(theme));
     document.addEventListener("visibilitychange", () => this.refresh());
     window.addEventListener("hashchange", () => {
-      const i = this.panels.findIndex((panel) => slug(panel) === location.hash.slice(1));
+      const i = this.addressed();
       if (i >= 0 && i !== this.chosen) this.select(i);
     });
     if (this.source.live) setInterval(() => this.age(), 1000);
@@ -37,6 +37,11 @@ class App {
     byId("panels").append(...this.panels.map((panel) => panel.element));
   }
 
+  // Which tab the address names; not by the name of an element, to which the browser would scroll.
+  addressed() {
+    return this.panels.findIndex((panel) => `#/${slug(panel)}` === location.hash);
+  }
+
   select(i) {
     this.chosen = i;
     this.tabs.forEach((tab, j) => {
@@ -45,7 +50,7 @@ class App {
       this.panels[j].element.hidden = i !== j;
     });
     try {
-      history.replaceState(null, "", `#${slug(this.panels[i])}`);
+      history.replaceState(null, "", `#/${slug(this.panels[i])}`);
     } catch {
       return; // some places that show a file forbid it
     } finally {

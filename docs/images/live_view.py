@@ -16,22 +16,25 @@ HERE = Path(__file__).resolve().parent
 
 
 def flatten(x):
+    """Return each example in one row."""
     return x.reshape(len(x), -1)
 
 
 def network():
+    """Return a small convolutional network."""
     keys = random.split(random.key(0), 4)
     kinds = {"dtype": np.float32}
     return nn.Sequential(
         nn.Conv2d.init(keys[0], 1, 8, 3, padding="same", **kinds), nn.relu,
-        nn.Conv2d.init(keys[1], 8, 16, 3, padding="same", **kinds), nn.relu, nn.MaxPool2d(2), flatten,
-        nn.Linear.init(keys[2], 256, 32, **kinds), nn.relu, nn.Linear.init(keys[3], 32, 10, **kinds),
+        nn.Conv2d.init(keys[1], 8, 16, 3, padding="same", **kinds), nn.relu, nn.MaxPool2d(2),
+        flatten, nn.Linear.init(keys[2], 256, 32, **kinds), nn.relu,
+        nn.Linear.init(keys[3], 32, 10, **kinds),
     )  # fmt: skip
 
 
 def learn(folder):
-    digits = data.digits()
-    learned, test = ((x.reshape(-1, 1, 8, 8), y) for x, y in digits)
+    """Train it on digits."""
+    learned, test = ((x.reshape(-1, 1, 8, 8), y) for x, y in data.digits())
     train.fit(
         network(), train.supervised(nn.cross_entropy), learned, optim.adam(0.002), epochs=20,
         validation=test, metrics={"accuracy": train.supervised(train.accuracy)}, folder=folder,
@@ -40,6 +43,7 @@ def learn(folder):
 
 
 def photograph(file):
+    """Take the pictures."""
     with headless() as browser:
         page = browser.new_page(viewport={"width": 1180, "height": 720})
         page.goto(file.as_uri())
@@ -52,6 +56,7 @@ def photograph(file):
 
 
 def shoot(page, name):
+    """Take one picture, in few colours."""
     page.wait_for_timeout(500)
     path = HERE / f"{name}.png"
     page.screenshot(path=path)

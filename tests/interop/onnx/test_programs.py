@@ -189,6 +189,51 @@ def test_rows_written_by_an_array_and_a_slice() -> None:
     to_onnx(f, M, np.array([1, -1, 1]), RNG.normal(size=(3, 2)), check=True)
 
 
+def _random_part(rng: Any, n: int, shape: tuple[int, ...]) -> Any:
+    kind = rng.integers(0, 6)
+    if kind == 0:
+        return int(rng.integers(-n, n))
+    if kind == 1:
+        return slice(None)
+    if kind == 2:
+        ends = [None if rng.random() < 0.3 else int(rng.integers(-n - 1, n + 2)) for _ in "ab"]
+        return slice(*ends, int(rng.choice([1, 2, -1, -2])))
+    broadcast = tuple(d if rng.random() < 0.7 else 1 for d in shape)
+    return rng.integers(-n, n, broadcast[int(rng.integers(0, len(shape) + 1)) :])
+
+
+def _random_index(rng: Any) -> tuple[Any, Any]:
+    """Return an array and an index for it, of anything that NumPy takes."""
+    x = rng.normal(size=rng.integers(1, 5, rng.integers(1, 5)))
+    shape = tuple(rng.integers(1, 4, rng.integers(0, 3)))
+    index = [_random_part(rng, n, shape) for n in x.shape[: rng.integers(1, x.ndim + 1)]]
+    for extra, chance in ((None, 0.2), (Ellipsis, 0.25)):
+        if rng.random() < chance:
+            index.insert(int(rng.integers(0, len(index) + 1)), extra)
+    return x, tuple(index)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_reading_and_writing_by_random_indices(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, index = _random_index(rng)
+    open_ = [i for i, p in enumerate(index) if isinstance(p, np.ndarray) and rng.random() < 0.5]
+
+    def full(arrays: Any) -> tuple[Any, ...]:
+        given = dict(zip(open_, arrays, strict=True))
+        return tuple(given.get(i, p) for i, p in enumerate(index))
+
+    def f(x: Any, v: Any, *arrays: Any) -> Any:
+        y, z = x * 1.0, x * 1.0
+        y[full(arrays)] = v
+        z[full(arrays)] += v
+        return x[full(arrays)], y, z
+
+    args = x, rng.normal(size=x[index].shape), *(index[i] for i in open_)
+    to_onnx(f, *args, check=True)
+    to_onnx(grad(lambda *args: sum(np.sum(np.sin(y)) for y in f(*args)), (0, 1)), *args, check=True)
+
+
 # -- open axes -----------------------------------------------------------------------------------
 
 OPEN: dict[str, Any] = {
@@ -261,16 +306,31 @@ def _unrolled(v: Any) -> Any:
         lambda v: v * np.linspace(0, 1, len(v))[:, None],
         lambda v: v * np.log(len(v)),
         lambda v: v[: len(v) // 2],
+        lambda v: v[:7],
+        lambda v: np.fft.rfft(v, 7, axis=0).real,
         lambda v: v if len(v) > 11 else -v,
         lambda v: np.reshape(np.outer(v, v), -1)[: len(v) ** 2],
     ],
-    ids=["loop", "linspace", "logarithm", "half", "branch", "square"],
+    ids=["loop", "linspace", "logarithm", "half", "seven", "cropped", "branch", "square"],
 )
 def test_a_length_that_would_become_a_part_of_the_model(f: Any) -> None:
     with pytest.raises(UnsupportedError) as caught:
         to_onnx(f, M, batch="batch")
     assert "`batch`" in str(caught.value) or "depends on the length" in str(caught.value)
     to_onnx(f, M, check=True)
+
+
+def test_a_function_that_fails_for_other_lengths() -> None:
+    with pytest.raises(UnsupportedError, match="fails for another length of an open axis"):
+        to_onnx(lambda v: v + np.ones((5, 1)), M, batch="batch")
+
+    def assigned(v: Any) -> Any:
+        r = np.zeros((5, 3))
+        r[:] = v
+        return r
+
+    with pytest.raises(UnsupportedError, match="is assigned to elements of shape"):
+        to_onnx(assigned, M, batch="batch")
 
 
 def test_a_refusal_shows_the_line() -> None:

@@ -13,7 +13,7 @@ from onnx import helper
 
 from ...program.arraytype import ArrayType, array_type
 from ...program.equation import Var
-from ...program.errors import ShapeError, UnsupportedError
+from ...program.errors import ChainruleError, ShapeError, TraceError, UnsupportedError
 from ...program.pytree import TreeDef, flatten
 from . import elementwise, indexing, layout, loops, products, reductions  # noqa: F401
 from .block import Block, record
@@ -253,19 +253,55 @@ def _open_axes(call: _Call, batch: str | None, dynamic: Axes) -> OpenAxes:
 
 def _traced(call: _Call, axes: OpenAxes) -> tuple[Block, TreeDef]:
     """Trace the function, for several lengths if some stay open."""
+    if not axes.examples:
+        return _traced_for(call, axes, {})
+    taken = {n for leaf in call.leaves.values() for n in leaf.type.shape}
+    at, checks = points(axes.examples, taken)
+    found = [_traced_for_another(call, axes, sizes) for sizes in at]
+    refusals: list[ChainruleError] = []
+    for check in checks:
+        if len(refusals) == 2 or (refusals and check is checks[-1]):
+            break  # one refusal may be of a length that is equal to another one by chance
+        try:
+            one_more = _traced_for(call, axes, check)
+        except TraceError as error:
+            refusals.append(error)
+            continue
+        except Exception:  # the function is not for lengths that small
+            continue
+        blocks, trees = zip(*found, one_more, strict=True)
+        if any(tree != trees[0] for tree in trees):
+            raise UnsupportedError(
+                "the structure of the result depends on the length of an open axis"
+            )
+        try:
+            return merged(blocks, [*at, check]), trees[0]
+        except UnsupportedError as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
+def _traced_for(call: _Call, axes: OpenAxes, sizes: Mapping[str, int]) -> tuple[Block, TreeDef]:
+    """Trace the function for some lengths."""
     leaves = list(call.leaves.values())
-    taken = {n for leaf in leaves for n in leaf.type.shape}
-    at = points(axes.examples, taken) if axes.examples else [{}]
-    blocks, trees = [], []
-    for sizes in at:
-        types = [leaf.type._replace(shape=axes.shape(leaf, sizes)) for leaf in leaves]
-        f = call.f if not call.is_model else type(call.f).__call__
-        program, tree = record(f, call, types, [leaf.name for leaf in leaves])
-        blocks.append(lowered(program))
-        trees.append(tree)
-    if any(tree != trees[0] for tree in trees):
-        raise UnsupportedError("the structure of the result depends on the length of an open axis")
-    return (merged(blocks, at) if axes.examples else blocks[0]), trees[0]
+    types = [leaf.type._replace(shape=axes.shape(leaf, sizes)) for leaf in leaves]
+    f = type(call.f).__call__ if call.is_model else call.f
+    program, tree = record(f, call, types, [leaf.name for leaf in leaves])
+    return lowered(program), tree
+
+
+def _traced_for_another(call: _Call, axes: OpenAxes, sizes: Mapping[str, int]) -> Any:
+    try:
+        return _traced_for(call, axes, sizes)
+    except ChainruleError:
+        raise
+    except Exception as error:
+        lengths = ", ".join(f"{name} = {n}" for name, n in sizes.items())
+        raise UnsupportedError(
+            f"the function fails for another length of an open axis: {lengths}",
+            why=f"{type(error).__name__}: {error}",
+            help="leave only axes open that may have any length",
+        ) from error
 
 
 # -- the model -----------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def _sliced(g: Graph, name: str, shape: Any, index: _Index) -> str:
     rows = []
     for axis, (entry, n) in enumerate(zip(old, shape, strict=True)):
         if isinstance(entry, slice) and not _takes_all(entry, n):
-            rows.append((axis, *_ends(entry)))
+            rows.append((axis, *_ends(entry, n)))
         elif isinstance(entry, int | Dim):
             after: Any = entry + 1 if isinstance(entry, Dim) or entry != -1 else END
             rows.append((axis, entry, after, 1))
@@ -103,8 +103,12 @@ def _takes_all(part: slice, n: Any) -> bool:
     return part.stop is None or (part.stop >= n if known else bool(part.stop == n))
 
 
-def _ends(part: slice) -> tuple[Any, Any, int]:
+def _ends(part: slice, n: Any) -> tuple[Any, Any, int]:
     step = 1 if part.step is None else part.step
+    if not any(isinstance(end, Dim) for end in (n, part.start, part.stop)):
+        start, stop, step = part.indices(n)
+        # ONNX reads -1 as the last element, and an end before the first one in its own way
+        return (start, stop if stop >= 0 else -END, step) if range(start, stop, step) else (0, 0, 1)
     start = part.start if part.start is not None else (0 if step > 0 else END)
     stop = part.stop if part.stop is not None else (END if step > 0 else -END)
     return start, stop, step

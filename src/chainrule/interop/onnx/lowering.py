@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from ...primitives.families import real_dtype
-from ...program.arraytype import array_type
+from ...program.arraytype import ArrayType, array_type
 from ...program.equation import Equation, Origin, Var
 from ...program.errors import ChainruleError
+from ...program.index import join_index
 from ...program.program import Program
 from ...program.program import needed as needed_equations
 from ...program.pytree import flatten
@@ -82,6 +85,8 @@ class _Lowering:
             name = step.name if step else equation.primitive.name
             params = {key: _param(value) for key, value in equation.params.items()}
             plain = Step(name, operands, params, equation.outs, given)
+            if name in ("setitem", "scatter_add"):
+                _check_assignment(plain)
             form = _paired(plain) if _is_complex(plain) else _form(plain, equation.params)
             if form is not None:
                 self.inline(plain, form)
@@ -155,10 +160,38 @@ def supported() -> list[str]:
     return sorted((set(EMITTERS) | set(COMPOSED) | set(PAIRED) | ELSEWHERE) & set(PRIMITIVES))
 
 
+def _check_assignment(step: Step) -> None:
+    """Refuse to assign a value that does not fit, which a trace without values does not see."""
+    types = [_type(o.re if isinstance(o, Pair) else o) for o in step.operands]
+    shape = step.params["shape"] if step.name == "scatter_add" else types.pop(0).shape
+    given, *parts = (t.shape for t in types)
+    if any(t.dtype == bool for t in types[1:]):
+        return  # a mask is known, and has been applied
+    places = [np.zeros(part, int) for part in parts]
+    target = np.broadcast_to(False, shape)[join_index(places, step.params["spec"])].shape
+    while len(given) > len(target) and given[0] == 1:
+        given = given[1:]
+    try:
+        fits = np.broadcast_shapes(given, target) == target
+    except ValueError:
+        fits = False
+    if not fits:
+        refuse(
+            f"a value of shape {types[0].shape} is assigned to elements of shape {target}",
+            step.origin,
+            why="NumPy would refuse it",
+            help="assign a value that broadcasts to these elements; a length that stays open "
+            "has to be open on both sides",
+        )
+
+
+def _type(o: Any) -> ArrayType:
+    return o.type if type(o) is Var else array_type(o)
+
+
 def _is_complex(step: Step) -> bool:
     return any(
-        isinstance(o, Pair) or (o.type if type(o) is Var else array_type(o)).dtype.kind == "c"
-        for o in (*step.operands, *step.outs)
+        isinstance(o, Pair) or _type(o).dtype.kind == "c" for o in (*step.operands, *step.outs)
     )
 
 

@@ -80,6 +80,7 @@ class Dim:
         return False
 
     __gt__ = __le__ = __ge__ = __lt__
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __lt__
 
     def __str__(self) -> str:
         parts = []
@@ -158,10 +159,15 @@ class Size(NamedTuple):
 # -- which sizes to trace with -------------------------------------------------------------------
 
 
-def points(symbols: Mapping[str, int], taken: set[int]) -> list[dict[str, int]]:
-    """Return the sizes to trace with: all pairs of two per symbol, and third ones to check.
+def points(
+    symbols: Mapping[str, int], taken: set[int]
+) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
+    """Return the sizes to trace with, and those to check on.
 
-    They are primes that occur nowhere else, so that no size is equal to another one by chance.
+    The first are all pairs of two primes per symbol that occur nowhere else, so that no size is
+    equal to another one by chance. The check is on small ones: what is limited by a size, such as
+    a slice of seven elements, is then found to be another program. Only a function that fails for
+    all small sizes, say since it has windows, is checked on other large ones, which come last.
     """
     chosen: dict[str, list[int]] = {}
     used = set(taken)
@@ -171,8 +177,9 @@ def points(symbols: Mapping[str, int], taken: set[int]) -> list[dict[str, int]]:
         used.update(found)
         chosen[name] = found
     grid = itertools.product(*(c[:2] for c in chosen.values()))
-    check = tuple(c[2] for c in chosen.values())
-    return [dict(zip(chosen, values, strict=True)) for values in (*grid, check)]
+    checks = [{name: n + i for i, name in enumerate(chosen)} for n in range(2, 11)]
+    checks.append({name: c[2] for name, c in chosen.items()})
+    return [dict(zip(chosen, values, strict=True)) for values in grid], checks
 
 
 def _is_prime(n: int) -> bool:

@@ -71,7 +71,23 @@ class _Classifier(ClassifierMixin, _WithClasses):
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class MLPClassifier(_Classifier):
+class _MLP(Neural):
+    """Fully connected layers, for classes or for numbers."""
+
+    hidden_layer_sizes: Any = (100,)
+    activation: str = "relu"
+    dropout: float = 0.0
+
+    def _network(self, key: Any, inputs: tuple[int, ...], outputs: int, dtype: Any) -> Any:
+        hidden, activation = _sizes(self.hidden_layer_sizes), self.activation
+        return dense(
+            key, inputs[0], hidden, outputs,
+            activation=activation, dropout=self.dropout, dtype=dtype,
+        )  # fmt: skip
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class MLPClassifier(_Classifier, _MLP):
     """A classifier of fully connected layers.
 
     Its parameters have the names and, where that is good, the defaults of scikit-learn's class of
@@ -109,16 +125,9 @@ class MLPClassifier(_Classifier):
     array(['no', 'yes', 'yes', 'no'], dtype='<U3')
     """
 
-    hidden_layer_sizes: Any = (100,)
-    activation: str = "relu"
-    dropout: float = 0.0
-
-    def _network(self, key: Any, inputs: tuple[int, ...], outputs: int, dtype: Any) -> Any:
-        return _mlp(self, key, inputs, outputs, dtype)
-
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class MLPRegressor(RegressorMixin, Neural):
+class MLPRegressor(RegressorMixin, _MLP):
     """A regressor of fully connected layers, for one or several targets.
 
     Features and targets are standardised; predictions come in the units of y.
@@ -153,9 +162,6 @@ class MLPRegressor(RegressorMixin, Neural):
     True
     """
 
-    hidden_layer_sizes: Any = (100,)
-    activation: str = "relu"
-    dropout: float = 0.0
     loss: str = "squared_error"
 
     def _classifies(self) -> bool:
@@ -163,9 +169,6 @@ class MLPRegressor(RegressorMixin, Neural):
 
     def _criterion(self) -> Any:
         return chosen("loss", self.loss, REGRESSION_LOSSES)
-
-    def _network(self, key: Any, inputs: tuple[int, ...], outputs: int, dtype: Any) -> Any:
-        return _mlp(self, key, inputs, outputs, dtype)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Take one pass over some more examples.
@@ -185,18 +188,6 @@ class MLPRegressor(RegressorMixin, Neural):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _mlp(estimator: Any, key: Any, inputs: tuple[int, ...], outputs: int, dtype: Any) -> Any:
-    return dense(
-        key,
-        inputs[0],
-        _sizes(estimator.hidden_layer_sizes),
-        outputs,
-        activation=estimator.activation,
-        dropout=estimator.dropout,
-        dtype=dtype,
-    )
 
 
 def _sizes(sizes: Any) -> Sequence[int]:

@@ -117,15 +117,20 @@ class Steps:
         """Return the run one batch further, and the loss."""
         if run.step < self.begin or len(batch[0]) != self.size:
             return self.plain(run, batch)
-        if not self.quietly:
-            return self.compiled(run, batch)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of parts that are left to NumPy
-                return self.compiled(run, batch)
-        except errors.ChainruleError:  # a loss of the user that branches on values
-            self.begin = math.inf
-            return self.plain(run, batch)
+        if self.quietly:
+            self._compile_quietly(run, batch)
+            return self(run, batch)
+        return self.compiled(run, batch)
+
+    def _compile_quietly(self, run: Run, batch: Any) -> None:
+        """Try the compiled step; what it cannot do is done as before."""
+        self.quietly = False
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "parts of .* run in NumPy")
+            try:
+                self.compiled(run, batch)
+            except errors.ChainruleError:  # a loss of the user that branches on values
+                self.begin = math.inf
 
     def take_pass(self, run: Run, batches: Any) -> tuple[Run, float]:
         """Return the run after one pass over the examples, and its mean loss."""

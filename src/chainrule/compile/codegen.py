@@ -12,10 +12,32 @@ from llvmlite import ir
 from ..program.equation import Equation, Var
 from .blocks import BLOCKS, source_index
 from .contraction.kernel import CONTRACTIONS
-from .layout import ERROR, INDEX, LENGTH
+from .floating import DIVIDE, INVALID
+from .layout import ERROR, EVENTS, INDEX, LENGTH
 from .products import write_matmul
-from .scalar import I8, I64, constant, convert, emit, intrinsic, memory_type, register_type
-from .schedule import CIRCULAR, REDUCTIONS, Group, Schedule, UnsupportedError, reduced_axes, size_of
+from .scalar import (
+    F32,
+    F64,
+    I1,
+    I8,
+    I64,
+    constant,
+    convert,
+    emit,
+    intrinsic,
+    memory_type,
+    register_type,
+)
+from .schedule import (
+    CIRCULAR,
+    EVENTFUL,
+    REDUCTIONS,
+    Group,
+    Schedule,
+    UnsupportedError,
+    reduced_axes,
+    size_of,
+)
 
 POINTER = ir.PointerType()
 SMALL = 64  # elements of a nest that is written into the loop around it
@@ -58,6 +80,7 @@ class Nest:
         self.pointer.update((out, self.pointer[old]) for out, old in group.reuse.items())
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.memo: dict[Any, Any] = {}
+        self._odd: Any = None
         self.reach: Any = None  # who takes circular functions, see `circular`
 
     # -- memory ----------------------------------------------------------------------------------
@@ -130,9 +153,27 @@ class Nest:
         if not equation.primitive.elementwise:
             raise UnsupportedError(equation, f"`{name}` is not compiled yet")
         args = [self.value(o, self._broadcast(o, index)) for o in operands]
+        if name in EVENTFUL and args[0].type in (F32, F64):
+            self._watch(args[0], EVENTFUL[name])
         if name in CIRCULAR and self.reach is not None:
             return self.reach.emit(equation, args[0], self.buffers.dtype_of(operands[0]))
         return emit(self.b, equation, args, [self.buffers.dtype_of(o) for o in operands])
+
+    def _watch(self, x: Any, bound: float) -> None:
+        """Note that an element is where a kernel raises no flag of the processor's as it should."""
+        if self._odd is None:
+            with self.b.goto_entry_block():
+                self._odd = self.b.alloca(I1)
+                self.b.store(I1(0), self._odd)
+        odd = self.b.fcmp_ordered("<=", x, ir.Constant(x.type, bound))
+        self.b.store(self.b.or_(self.b.load(self._odd, typ=I1), odd), self._odd)
+
+    def _tell_events(self) -> None:
+        if self._odd is not None:
+            with self.b.if_then(self.b.load(self._odd, typ=I1), likely=False):
+                place = self.b.gep(self.frame, [I64(EVENTS)], source_etype=I8)
+                # other threads may be at other parts of the same nest
+                self.b.atomic_rmw("or", place, I64(DIVIDE | INVALID), "monotonic")
 
     def _broadcast(self, o: Any, index: Index) -> Index:
         shape = self.buffers.shape_of(o)
@@ -235,6 +276,7 @@ class Nest:
             self._write_flat()
         else:
             self._write_nested()
+        self._tell_events()
 
     def _write_flat(self) -> None:
         (size,) = self.group.domain

@@ -24,7 +24,7 @@ from .scalar import I64, memory_type, untyped
 POINTER = ir.PointerType()
 I32, I8, I1 = ir.IntType(32), ir.IntType(8), ir.IntType(1)
 ON_STACK = 8192  # bytes of memory that a call takes from the machine's stack
-X86_FLAGS, X86_DIVISION, X86_OVERFLOW, X86_INVALID = 0b1101, 4, 8, 1
+X86_FLAGS = 0b1101  # overflow, division by zero, invalid
 
 
 class EntryWriter:
@@ -144,6 +144,7 @@ class EntryWriter:
             self._write_give(head)
         self.b.store(I64(0), self.place(taken, at.ERROR))
         self.b.store(I64(0), self.place(taken, at.STOPPED))
+        self.b.store(I64(0), self.place(taken, at.EVENTS))
         self._frame = taken
         return taken
 
@@ -315,8 +316,10 @@ class EntryWriter:
 
     def _read_flags(self) -> Any:
         """Return which of division by zero, overflow and invalid values the work met."""
+        events = self.field(self._frame, at.EVENTS, I64)
         if self._flags_before is None:
-            return I64(0)
+            return events
         slot = self._flags_before
         self._control("llvm.x86.sse.stmxcsr", slot)
-        return self.b.zext(self.b.and_(self.b.load(slot, typ=I32), I32(X86_FLAGS)), I64)
+        flags = self.b.and_(self.b.load(slot, typ=I32), I32(X86_FLAGS))
+        return self.b.or_(events, self.b.zext(flags, I64))

@@ -85,8 +85,7 @@ class Mixed:
 
 def _host(equation: Equation, env: dict[Var, Any]) -> Sequence[Any]:
     values = (env[o] if type(o) is Var else o for o in equation.operands)
-    with np.errstate(all="ignore"):
-        result = equation.primitive.impl(*values, **equation.params)
+    result = equation.primitive.impl(*values, **equation.params)
     return (result,) if equation.primitive.joint is None else result
 
 

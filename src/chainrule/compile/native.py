@@ -15,6 +15,7 @@ from ..program.equation import Var
 from ..program.program import Program
 from ..program.spans import span_of
 from . import buffers, cache, threads
+from .floating import Monitor
 from .image import Image, all_equations, find_constants
 from .layout import METH_FASTCALL
 from .memory import ALIGNMENT
@@ -90,6 +91,11 @@ class Native:
 
         return Build(self.program, self.donated)
 
+    @functools.cached_property
+    def monitor(self) -> Monitor:
+        """What tells of exceptional values."""
+        return Monitor(self.program)
+
     @property
     def facts(self) -> dict[str, Any]:
         """Sizes of memory, and whether the interpreter's lock is released."""
@@ -156,9 +162,11 @@ class Native:
             answer = self.call(*leaves)
         if answer is None or type(answer) is tuple:
             return answer
-        results, _, number, index, length = answer
+        results, flags, number, index, length = answer
         if number:
             self._raise_index(number, index, length)
+        if flags:
+            self.monitor.tell(leaves, flags, not self.facts["in place"])
         return results
 
     def run(self, leaves: Sequence[Any]) -> list[Any]:

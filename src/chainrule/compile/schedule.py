@@ -54,6 +54,8 @@ OPAQUE = frozenset(
         *("scatter_add", "overlap_add", "cumsum", "einsum", "contraction", "repack"),
     )
 )
+# Where these have poles or no value, down from a bound, our kernels raise no flag.
+EVENTFUL = {"log": 0.0, "log2": 0.0, "log10": 0.0, "log1p": -1.0, "pow": 0.0}
 CIRCULAR = frozenset({"sin", "cos", "tan"})
 CONTROL = frozenset({"scan", "while", "cond"})
 

@@ -75,25 +75,33 @@ def scale_down(significand: Number, shifted: Number, x: Number, unit: float) -> 
 
 def too_large(x: Number, overflow: dict[int, float], result: Number) -> Number:
     """Return infinity from the overflow on and NaN for NaN, elsewhere the result."""
-    beyond = x * 2.0**x.format.bias
+    # overflows just where the result does: the processor's flag is to say so
+    beyond = x.at_least(0.0) * (x.format.largest / overflow[x.format.width] * (1 + 2.0**-21))
     return x.not_below(overflow[x.format.width]).choose(beyond, result)
 
 
 def exp(x: Number) -> Number:
     """Return e to the power of x."""
-    r, _, shifted = reduce(x)
-    return too_large(x, EXP_OVERFLOW, scale_down(exp_of_reduced(r), shifted, x, LN_2))
+    bounded = not_infinite(x, LN_2)
+    r, _, shifted = reduce(bounded)
+    return too_large(x, EXP_OVERFLOW, scale_down(exp_of_reduced(r), shifted, bounded, LN_2))
+
+
+def not_infinite(x: Number, unit: float) -> Number:
+    """Return x, or what has the same exponential 0 but is no -inf, which would be invalid."""
+    return x.at_least(-(x.format.bias + x.format.mantissa + 2) * unit)
 
 
 def exp2(x: Number) -> Number:
     """Return 2 to the power of x."""
     width = x.format.width
-    shifted = x + x.format.rounder
-    fraction = x - (shifted - x.format.rounder)
+    bounded = not_infinite(x, 1.0)
+    shifted = bounded + x.format.rounder
+    fraction = bounded - (shifted - x.format.rounder)
     r = fraction * LN2[width][0]
     lost = fma(fraction, LN2[width][1], fma(fraction, LN2[width][0], -r))
     significand = (beyond_linear(r, lost) + r) + 1.0
-    return too_large(x, EXP2_OVERFLOW, scale_down(significand, shifted, x, 1.0))
+    return too_large(x, EXP2_OVERFLOW, scale_down(significand, shifted, bounded, 1.0))
 
 
 def expm1(x: Number) -> Number:

@@ -42,6 +42,11 @@ class Format:
         return 1.5 * 2.0**self.mantissa
 
     @property
+    def largest(self) -> float:
+        """Return the largest number."""
+        return float(np.finfo(np.float64 if self.width == 64 else np.float32).max)
+
+    @property
     def tiny(self) -> float:
         """Return the smallest normal number."""
         return 2.0 ** (1 - self.bias)

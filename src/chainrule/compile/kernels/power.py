@@ -22,6 +22,7 @@ from .exponential import (
     LN_2,
     beyond_linear,
     exp_of_reduced,
+    not_infinite,
     power_of_two,
     scale_down,
     too_large,
@@ -62,10 +63,11 @@ def _magnitude(x: Number, y: Number) -> Number:
     extreme = x.equals(math.inf).choose(math.inf, extreme)
     product = y * extreme
     error = fma(y, logarithm.low, fma(y, logarithm.high, -product))
-    r, lost, shifted = reduce_exponent(product)
+    bounded = not_infinite(product, LN_2)
+    r, lost, shifted = reduce_exponent(bounded)
     r, lost = fast_two_sum(r, lost + error)
     significand = (beyond_linear(r, lost) + r) + 1.0
-    return too_large(product, EXP_OVERFLOW, scale_down(significand, shifted, product, LN_2))
+    return too_large(product, EXP_OVERFLOW, scale_down(significand, shifted, bounded, LN_2))
 
 
 def _magnitude_by_double(x: Number, y: Number) -> Number:

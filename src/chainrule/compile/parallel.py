@@ -11,8 +11,9 @@ from typing import Any
 
 from llvmlite import ir
 
+from .accumulate import Accumulator
 from .circular import CircularNest, is_circular
-from .codegen import BLOCK, POINTER, Accumulator, Buffers, Nest
+from .codegen import BLOCK, POINTER, Buffers, Nest
 from .cost import SHARED_FROM, time_per_element
 from .scalar import I64, register_type, untyped
 from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of

@@ -33,6 +33,7 @@ def page(browser):
     page.requested, page.errors = [], []
     page.on("request", lambda request: page.requested.append(request.url))
     page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("console", lambda line: note_error(page, line))
     yield page
     context.close()
     assert not page.errors
@@ -45,6 +46,13 @@ def finished(tmp_path_factory):
     live = train.LiveView(serve=False, share=1.0, class_names=["left", HOSTILE])
     fit(folder, steps=60, live=live, metric=METRIC)
     return folder
+
+
+def note_error(page, line):
+    # a refusal and a server that is gone are told as errors, too: they are meant
+    meant = ("Failed to load resource", "Content Security Policy")
+    if line.type == "error" and not any(text in line.text for text in meant):
+        page.errors.append(line.text)
 
 
 class Training(threading.Thread):
@@ -125,6 +133,9 @@ class TestWhileTraining:
         last = step_shown(page)
         training.live.close()
         page.wait_for_selector("#status:has-text('not connected')")
+        for tab in TABS:  # what was loaded stays, and a click does no harm
+            page.click(f"#tab-{tab}")
+        page.click("#tab-curves")
         again = Training(tmp_path, resume=True)
         assert again.live.url == url
         page.wait_for_selector("#status:has-text('running')")

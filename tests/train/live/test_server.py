@@ -97,6 +97,18 @@ class TestAnswers:
         assert answer.status == 200
         assert json.loads(body)["records"] == []
 
+    def test_a_damaged_record_is_told(self, tmp_path):
+        write_long_run(tmp_path, 3)
+        (tmp_path / "view").mkdir()
+        line = '{"event": "histograms", "step": 1, "weights": null}\n'
+        (tmp_path / "view" / "histograms.jsonl").write_text(line)
+        (tmp_path / "view" / "predictions.json").write_text("{")
+        with Server(tmp_path) as server:
+            answer, body = ask(server, f"/{server.token}/histograms?parameter=0")
+            assert (answer.status, "cannot be read" in body) == (500, True)
+            assert ask(server, f"/{server.token}/predictions")[0].status == 400
+            assert ask(server, f"/{server.token}/summary")[0].status == 200
+
     def again(self, connection, server):
         connection.request("GET", f"/{server.token}/summary")
         return connection.getresponse()

@@ -236,6 +236,10 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             self._send(HTTPStatus.BAD_REQUEST, "text/plain", f"{error}\n".encode())
             return
+        except (OSError, LookupError, TypeError, AttributeError) as error:  # a damaged record
+            problem = f"the record of the run cannot be read: {error!r}\n"
+            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", problem.encode())
+            return
         text = json.dumps(content, allow_nan=False, separators=(",", ":"))
         self._send(HTTPStatus.OK, "application/json", text.encode())
 

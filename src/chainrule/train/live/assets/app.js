@@ -54,7 +54,7 @@ class App {
     } catch {
       return; // some places that show a file forbid it
     } finally {
-      if (this.summary) this.update();
+      if (this.summary) this.refresh();
     }
   }
 
@@ -70,11 +70,12 @@ class App {
     try {
       this.summary = await this.source.ask("summary");
       this.reached = performance.now();
-      this.lost = false;
+      this.lost = this.refused = null;
       await this.update();
     } catch (error) {
-      this.lost = true;
-      console.warn(String(error));
+      if (error instanceof Unreachable) this.lost = true;
+      else this.refused = error.message;
+      if (!(error instanceof Unreachable || error instanceof Refusal)) console.error(error);
     }
     this.asking = false;
     this.head();
@@ -126,7 +127,7 @@ class App {
       byId("notice").textContent = notice;
       byId("notice").hidden = !notice;
     };
-    const unread = s?.unreadable ? `${s.unreadable} lines of the record could not be read.` : "";
+    const unread = this.refused ? `Not all can be shown: ${this.refused}` : s?.unreadable ? `${s.unreadable} lines of the record could not be read.` : "";
     if (this.lost) {
       const how = "The page goes on by itself when training starts again in the same folder, or with: chainrule view FOLDER";
       say("not connected", "warn", `Nobody answers at this address; what was loaded is still here. ${how}`);

@@ -1,5 +1,10 @@
 // Where the numbers come from: a server that is asked again and again, or this very page.
 
+// The server is there, but has no answer.
+class Refusal extends Error {}
+
+class Unreachable extends Error {}
+
 class LiveSource {
   constructor() {
     this.live = true;
@@ -7,10 +12,11 @@ class LiveSource {
 
   async ask(name, question = {}) {
     const query = new URLSearchParams(question).toString();
-    const answer = await fetch(query ? `${name}?${query}` : name, {
-      signal: AbortSignal.timeout(15000),
+    const address = query ? `${name}?${query}` : name;
+    const answer = await fetch(address, { signal: AbortSignal.timeout(15000) }).catch((error) => {
+      throw new Unreachable(String(error));
     });
-    if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+    if (!answer.ok) throw new Refusal(`${name}: ${await answer.text()}`);
     return answer.json();
   }
 }
@@ -89,6 +95,17 @@ async function zoomed(source, start, end) {
     start: Math.floor(start), end: Math.ceil(end) + 1, limit: 1000, level: 0,
   });
   return answer.series;
+}
+
+// What a person asked for by a click: without an answer, what is shown stays as it is, and the
+// next regular question tells that nobody is there.
+async function ifReached(answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Unreachable || error instanceof Refusal) return null;
+    throw error;
+  }
 }
 
 function openSource() {

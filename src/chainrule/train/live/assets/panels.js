@@ -51,7 +51,7 @@ class CurvesPanel {
     this.reset.hidden = !range;
     this.draw();
     if (!range) return;
-    const series = await zoomed(this.source, ...range);
+    const series = await ifReached(zoomed(this.source, ...range));
     if (this.range === range) this.detail = series;
     this.draw();
   }
@@ -212,7 +212,7 @@ class HistogramsPanel {
 
   async updateRidges() {
     const chosen = this.chosen;
-    const answer = await this.source.ask("histograms", { parameter: chosen });
+    const answer = await ifReached(this.source.ask("histograms", { parameter: chosen }));
     if (chosen !== this.chosen || !answer) return;
     const name = this.parameters[chosen].name;
     for (const [plot, kind] of [[this.weights, "weights"], [this.gradients, "gradients"]]) {

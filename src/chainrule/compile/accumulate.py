@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from llvmlite import ir
 
 from ..program.equation import Equation
 from .scalar import I64, constant, convert, intrinsic, register_type

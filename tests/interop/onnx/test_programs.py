@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -162,6 +163,23 @@ def test_other_versions_of_the_operators(opset: int) -> None:
 def test_versions_that_do_not_exist() -> None:
     with pytest.raises(ValueError, match="opset is between 18 and"):
         to_onnx(np.sin, V, opset=17)
+
+
+class Doubling:
+    def __init__(self) -> None:
+        self.factor = np.full(3, 2.0)
+
+    def __call__(self, v: Any) -> Any:
+        return v * self.factor
+
+
+@pytest.mark.parametrize(
+    "f",
+    [functools.partial(np.add, 2.0), Doubling(), Doubling().__call__, np.sin, vmap(np.sum)],
+    ids=["partial", "object", "method", "ufunc", "transformed"],
+)
+def test_all_kinds_of_callables(f: Any) -> None:
+    to_onnx(f, M, batch="batch", check=True)
 
 
 # -- writing by index ----------------------------------------------------------------------------

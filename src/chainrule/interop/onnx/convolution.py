@@ -168,7 +168,11 @@ class _Finder:
         return steps
 
     def step(self, taken: _Patches, weight: Any, groups: int) -> Any:
-        taken = self.with_pads(taken, 0.0)
+        """Return the step of a convolution, or of the transpose of one."""
+        try:
+            return self.transposed(taken, weight, groups)
+        except _NoMatch:
+            taken = self.with_pads(taken, 0.0)
         params = {
             "strides": taken.strides,
             "dilations": taken.dilations,
@@ -176,6 +180,89 @@ class _Finder:
             "group": groups,
         }
         return "convolution", (taken.x, weight), params
+
+    def transposed(self, taken: _Patches, weight: Any, groups: int) -> Any:
+        """Match ``convolve_transposed``: an input with zeros in between, a flipped weight."""
+        given = self.unflipped(weight, groups)
+        d = len(taken.window)
+        _require(set(taken.strides) == {1})
+        x, before, after = self.unextended(taken.x, d)
+        x, strides = self.unspread(x, d)
+        _require(type(x) is Var)
+        reach = [k * (n - 1) for k, n in zip(taken.dilations, taken.window, strict=True)]
+        cut = [r - b for r, b in zip(reach, before, strict=True)]
+        extra = [a - b for a, b in zip(after, before, strict=True)]
+        # onnxruntime takes no more elements at the end than the stride leaves out
+        _require(min(*cut, *extra, 0) == 0 and all(map(int.__lt__, extra, strides)))
+        params = {
+            "strides": strides,
+            "dilations": taken.dilations,
+            "pads": (*cut, *cut),
+            "output_padding": tuple(extra),
+            "group": groups,
+        }
+        return "transposed_convolution", (x, given), params
+
+    def unflipped(self, weight: Any, groups: int) -> Any:
+        """Return the weight of which this is the flipped one, inputs and outputs exchanged."""
+        turned = self.maker(self.maker(weight, "reshape").operands[0], "transpose")
+        stacked = self.maker(turned.operands[0], "reshape")
+        flipped = self.maker(stacked.operands[0], "getitem")
+        given = flipped.operands[0]
+        _require(type(given) is Var and len(flipped.operands) == 1)
+        inputs, outputs, *kernel = given.type.shape
+        flips = [slice(None, None, -1)] * len(kernel)
+        _require(flipped.params["spec"] == (slice(None), slice(None), *flips))
+        _require(stacked.out.type.shape == (groups, inputs // groups, outputs, *kernel))
+        _require(turned.params["axes"] == (0, 2, 1, *range(3, 3 + len(kernel))))
+        _require(weight.type.shape == (groups * outputs, inputs // groups, *kernel))
+        return given
+
+    def unextended(self, x: Any, d: int) -> tuple[Any, list[int], list[int]]:
+        """Return an input without its margins, and these; what is cut off counts as negative."""
+        before, after = [0] * d, [0] * d
+        padding = self.made_by.get(x)
+        if padding is not None and padding.primitive.name == "embed":
+            inner, outer = padding.operands[0], padding.out.type.shape
+            pads = _margins(padding.params["index"], shape_of(inner.type), outer)
+            before, after, x = list(pads[:d]), list(pads[d:]), inner
+        kept = self.maker(x, "getitem")
+        spec, shape = kept.params["spec"], shape_of(kept.operands[0].type)
+        _require(len(spec) == 2 + d and spec[:2] == (slice(None), slice(None)))
+        for i, (part, n) in enumerate(zip(spec[2:], shape[2:], strict=True)):
+            _require(isinstance(part, slice) and part.step in (None, 1))
+            start, stop, _ = part.indices(n)
+            before[i] -= start
+            after[i] -= n - stop
+        return kept.operands[0], before, after
+
+    def unspread(self, x: Any, d: int) -> tuple[Any, Sizes]:
+        """Return an input without zeros between its elements, and the steps between these."""
+        strides = [1] * d
+        for axis in reversed(range(2, 2 + d)):
+            try:
+                source, stride = self.unspread_along(x, axis)
+            except _NoMatch:
+                continue
+            x, strides[axis - 2] = source, stride
+        return x, tuple(strides)
+
+    def unspread_along(self, x: Any, axis: int) -> tuple[Any, int]:
+        cropped = self.maker(x, "getitem")
+        filled = self.maker(self.maker(cropped.operands[0], "reshape").operands[0], "embed")
+        source = self.maker(filled.operands[0], "reshape").operands[0]
+        _require(type(source) is Var and filled.out.type.ndim == source.type.ndim + 1)
+        shape = list(source.type.shape)
+        n, stride = shape[axis], filled.out.type.shape[axis + 1]
+        inner = (*shape[: axis + 1], 1, *shape[axis + 1 :])
+        _require(shape_of(filled.operands[0].type) == inner)
+        _require(filled.out.type.shape == (*inner[: axis + 1], stride, *inner[axis + 2 :]))
+        _require(all(part.start in (None, 0) for part in filled.params["index"]))
+        ends = slice(0, (n - 1) * stride + 1)
+        _require(cropped.params["spec"] == (*((slice(None),) * axis), ends))
+        shape[axis] *= stride
+        _require(cropped.operands[0].type.shape == tuple(shape))
+        return source, stride
 
     def with_pads(self, taken: _Patches, fill: float) -> _Patches:
         """Take the padding of the input into the operator, if it is padded with ``fill``."""
@@ -200,7 +287,7 @@ class _Finder:
         """Match a bias that is added to a convolution."""
         before, bias = last.operands
         step = self.joined.get(before) if type(before) is Var else None
-        if step is None or step.name != "convolution" or len(step.operands) > 2:
+        if step is None or not step.name.endswith("convolution") or len(step.operands) > 2:
             raise _NoMatch
         y = last.out.type
         along = (y.shape[1], *(1,) * (y.ndim - 2))
@@ -211,7 +298,7 @@ class _Finder:
         else:
             _require(bias.dtype == y.dtype)
             bias = bias.reshape(-1)
-        return "convolution", (*step.operands, bias), step.params
+        return step.name, (*step.operands, bias), step.params
 
     # -- pools -----------------------------------------------------------------------------------
 

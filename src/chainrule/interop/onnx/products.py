@@ -47,6 +47,11 @@ def _convolution(g: Graph, out: ArrayType, x: Value, *parameters: Value, **attri
     return str(g.node("Conv", x.name, *(p.name for p in parameters), **attributes))
 
 
+@emits("transposed_convolution")
+def _transposed(g: Graph, out: ArrayType, x: Value, *parameters: Value, **attributes: Any) -> str:
+    return str(g.node("ConvTranspose", x.name, *(p.name for p in parameters), **attributes))
+
+
 @emits("max_pool")
 def _max_pool(g: Graph, out: ArrayType, x: Value, **attributes: Any) -> str:
     return str(g.node("MaxPool", x.name, **attributes))

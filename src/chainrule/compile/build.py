@@ -17,9 +17,11 @@ from .contraction.forming import form_contractions
 from .cost import RELEASED_FROM, estimated_time
 from .entry import ON_STACK, EntryWriter
 from .image import Image, all_equations, constant_references
+from .interrupt import WORTH, stopped
 from .layout import ALIGNED, WRITEABLE
 from .loops import writer_of
 from .memory import Buffer, arrange
+from .scalar import I64
 from .schedule import Schedule, UnsupportedError, reads_in_place, schedule
 
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
@@ -148,8 +150,11 @@ class Build:
         pointer.update(zip(self.outputs, places, strict=True))
         self._write_constants(module, writer, pointer)
         writer.begin()
+        long = estimated_time(self.plan) > WORTH
         for nest in self.nests:
             writer.b.call(nest.function, [*(pointer[slot] for slot in nest.slots), frame])
+            if long:
+                writer.stop_if(stopped(writer.b, frame, I64(0), 1))
         writer.finish()
 
     def _write_constants(

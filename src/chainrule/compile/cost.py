@@ -19,8 +19,10 @@ def estimated_time(plan: Schedule) -> float:
 def _time_of_group(group: Group, plan: Schedule) -> float:
     if group.inner is None:
         return time_per_element(group, plan) * size_of(group.domain)
-    steps = getattr(group.inner, "steps", 0) or 100
-    return float(steps * sum(estimated_time(block.plan) for block in group.inner.blocks))
+    each = sum(estimated_time(block.plan) for block in group.inner.blocks)
+    if len(group.inner.blocks) == 2 and hasattr(group.inner, "test"):
+        return max(100 * each, RELEASED_FROM)  # nobody knows how long it takes
+    return each * getattr(group.inner, "steps", 1)
 
 
 def time_per_element(group: Group, plan: Schedule) -> float:

@@ -145,6 +145,7 @@ class EntryWriter:
         self.b.store(I64(0), self.place(taken, at.ERROR))
         self.b.store(I64(0), self.place(taken, at.STOPPED))
         self.b.store(I64(0), self.place(taken, at.EVENTS))
+        self.b.store(I64(0), self.place(taken, at.THREAD))
         self._frame = taken
         return taken
 
@@ -250,22 +251,31 @@ class EntryWriter:
             state = self.external("PyEval_SaveThread", POINTER)
             self.b.store(state, self.place(self._frame, at.THREAD))
 
+    def stop_if(self, condition: Any) -> None:
+        """Answer with Python's exception if the user interrupted the work."""
+        with self.b.if_then(condition, likely=False):
+            self._take_lock()
+            self._fail()
+
+    def _take_lock(self) -> None:
+        if self.releases:
+            state = self.field(self._frame, at.THREAD, POINTER)
+            self.external("PyEval_RestoreThread", ir.VoidType(), state)
+
     def finish(self) -> None:
         """Answer the results, or what else there is to tell.
 
         That is a list of the results, the floating-point flags, the number of the equation that
         met an index out of bounds or 0, that index, and the length that it met.
         """
-        if self.releases:
-            state = self.field(self._frame, at.THREAD, POINTER)
-            self.external("PyEval_RestoreThread", ir.VoidType(), state)
+        self._take_lock()
         flags = self._read_flags()
+        with self.b.if_then(self._is_set(at.STOPPED), likely=False):
+            self._fail()  # the exception is set already
         for k, type_, slot in self.scalars:
             value = self._scalar(type_, slot)
             self._need(value)
             self._set(k, value)
-        with self.b.if_then(self._is_set(at.STOPPED), likely=False):
-            self._fail()  # the exception is set already
         number = self.field(self._frame, at.ERROR, I64)
         told = self.b.or_(number, flags)
         with self.b.if_then(self.b.icmp_signed("!=", told, I64(0)), likely=False):

@@ -11,6 +11,8 @@ from ..program.equation import Var
 from .circular import CircularNest, is_circular
 from .codegen import POINTER, Buffers, Nest
 from .control import Block, BranchPlan, Carry, LoopPlan, inside
+from .cost import estimated_time
+from .interrupt import WORTH, period, stopped
 from .parallel import ParallelNest, is_shared
 from .scalar import I8, I64, memory_type
 from .schedule import Group, Schedule, UnsupportedError
@@ -243,10 +245,14 @@ class LoopWriter(ControlWriter):
                 self.copy(target, self.at(value), like)
         self._leave(homes)
         following = b.add(t, I64(1), flags=["nsw", "nuw"])
+        more = b.icmp_signed("<", following, I64(plan.steps))
+        time = estimated_time(plan.block.plan)
+        if time * plan.steps > WORTH:
+            more = b.and_(more, b.not_(stopped(b, self.frame, following, period(time))))
         t.add_incoming(following, b.block)
         for k, phi in self.phis.items():
             phi.add_incoming(homes[k], b.block)
-        b.cbranch(b.icmp_signed("<", following, I64(plan.steps)), head, after)
+        b.cbranch(more, head, after)
         b.position_at_end(after)
         for k, carry in enumerate(plan.carries):
             if carry.kind in ("stack", "rows"):
@@ -302,8 +308,9 @@ class LoopWriter(ControlWriter):
         after = b.append_basic_block("done")
         b.branch(head)
         b.position_at_end(head)
-        odd = b.phi(ir.IntType(1), "odd")
-        odd.add_incoming(ir.IntType(1)(0), before)
+        t = b.phi(I64, "t")
+        t.add_incoming(I64(0), before)
+        odd = b.trunc(t, ir.IntType(1))
         self._enter(before)
         self.run(1)
         more = b.load(self.at(plan.test.outputs[0]), typ=I8)
@@ -312,10 +319,13 @@ class LoopWriter(ControlWriter):
         homes = [self._alternate(carry, odd) for carry in plan.carries]
         self.run(0)
         self._leave(homes)
-        odd.add_incoming(b.not_(odd), b.block)
+        following = b.add(t, I64(1))
+        every = period(estimated_time(plan.block.plan) + estimated_time(plan.test.plan))
+        end = stopped(b, self.frame, following, every)
+        t.add_incoming(following, b.block)
         for k, phi in self.phis.items():
             phi.add_incoming(homes[k], b.block)
-        b.branch(head)
+        b.cbranch(end, after, head)
         b.position_at_end(after)
         for carry in plan.carries:
             self.copy(self.pointer[carry.out], self.pointer[carry.var], carry.var)

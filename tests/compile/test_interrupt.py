@@ -1,0 +1,89 @@
+"""Ctrl-C ends long native work, and the call with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import jit, scan, while_loop
+from chainrule.compile.native import Native
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+
+def endless(x: Any) -> Any:
+    return while_loop(lambda c: np.sum(c) > -1.0, lambda c: np.sin(c) ** 2, x)
+
+
+def endless_number(x: Any) -> Any:
+    return while_loop(lambda c: c > -1.0, lambda c: c + 1.0, x)
+
+
+def long_scan(x: Any) -> Any:
+    return scan(lambda c, _: (np.sin(c * 1.5), None), x, None, length=2_000_000_000)[0]
+
+
+CASES = {
+    "while": (endless, np.ones(50)),
+    "while of a number": (endless_number, 1.0),
+    "scan": (long_scan, np.ones(20)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_interrupt_ends_a_loop(name):
+    f, x = CASES[name]
+    compiled = jit(f)
+    assert type(compiled.lower(x).native) is Native
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT))
+    timer.start()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        compiled(x)
+    assert time.monotonic() - begin < 20.0
+    timer.join()
+
+
+def test_what_a_handler_does_not_raise_goes_on(monkeypatch):
+    heard: list[int] = []
+    f = jit(lambda x: scan(lambda c, _: (np.sin(c * 1.5), None), x, None, length=1_000_000)[0])
+    x = np.ones(20)
+    expected = f(x)
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        main = threading.main_thread().ident
+        timer = threading.Timer(0.01, lambda: signal.pthread_kill(main, signal.SIGUSR1))
+        timer.start()
+        np.testing.assert_array_equal(f(x), expected)
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert heard
+
+
+def test_other_threads_run_during_an_endless_loop():
+    compiled = jit(endless)
+    compiled.lower(np.ones(50))
+    main = threading.main_thread().ident
+    ticks: list[float] = []
+
+    def tick() -> None:
+        for _ in range(20):
+            ticks.append(time.monotonic())
+            time.sleep(0.005)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    other = threading.Thread(target=tick)
+    other.start()
+    with pytest.raises(KeyboardInterrupt):
+        compiled(np.ones(50))
+    other.join()
+    assert len(ticks) == 20

@@ -26,13 +26,13 @@ UNSUPPORTED = {
     *("dawsn", "erfi", "exp1", "expi", "hyp0f1", "hyp1f1", "hyp2f1"),
     *("i0", "i0e", "i1", "i1e", "iv", "ive", "j0", "j1", "jv", "y0", "y1", "yv"),
     *("k0", "k0e", "k1", "k1e", "kv", "kve"),
-    *("eigenvalues", "eigenvectors", "qr_q", "qr_r", "pinv", "matrix_rank", "phase_of_det"),
+    *("eigenvalues", "eigenvectors", "pinv", "matrix_rank", "phase_of_det"),
     *("singular_values", "left_singular_vectors", "right_singular_vectors"),
     *("random_log_gamma", "random_poisson", "log_gamma_slope"),
 }
 
 # of complex numbers, these as well
-REAL_ONLY = {"arctan", "arcsin", "arccosh", "det", "log_abs_det", "cholesky"}
+REAL_ONLY = {"arctan", "arcsin", "arccosh", "det", "log_abs_det", "cholesky", "qr_q", "qr_r"}
 
 # what these do depends on the values, and a model is for all values
 NEED_VALUES = {
@@ -206,6 +206,15 @@ def test_singular_and_permuted_matrices() -> None:
     permuted = np.eye(4)[[1, 3, 0, 2]]
     to_onnx(lambda a: (np.linalg.det(a), np.linalg.inv(a)), permuted, check=True)
     to_onnx(lambda a: (np.linalg.det(a), np.linalg.slogdet(a)), np.ones((3, 3)), check=True)
+
+
+@pytest.mark.parametrize(
+    "a",
+    [np.eye(3), -np.eye(3)[[1, 0, 2]], np.triu(np.arange(9.0).reshape(3, 3) + 1), np.ones((3, 1))],
+    ids=["unit", "permutation", "triangle", "column"],
+)
+def test_signs_of_an_orthogonal_factor(a: Any) -> None:
+    to_onnx(lambda a: (np.linalg.qr(a).Q, np.linalg.qr(a).R), a, check=True)
 
 
 # -- element types -------------------------------------------------------------------------------

@@ -107,3 +107,39 @@ def cholesky(a: Any) -> Any:
         return np.where(np.equal(rows, k), column[..., None], factor), None
 
     return scan(step, np.zeros(shape_of(a), a.dtype), rows)[0]
+
+
+def _reflected(a: Any) -> tuple[Any, Any]:
+    """Return Q, all its columns, and R, by Householder's reflections with LAPACK's signs."""
+    m, n = shape_of(a)[-2:]
+    rows = np.arange(m)
+
+    def step(state: Any, k: Any) -> tuple[Any, None]:
+        q, r = state
+        x = np.where(np.less(rows, k), 0.0, r[..., k])
+        first = r[..., k, k][..., None]
+        below = np.sum(np.where(np.equal(rows, k), 0.0, x * x), -1, keepdims=True)
+        is_done = np.equal(below, 0)  # then LAPACK reflects nothing
+        size = np.sqrt(below + first * first)
+        v = np.where(np.equal(rows, k), x + np.where(np.signbit(first), -size, size), x)
+        scaled = v * (2.0 / np.where(is_done, 1.0, np.sum(v * v, -1, keepdims=True)))
+        scaled = np.where(is_done, 0.0, scaled)
+        r = r - scaled[..., :, None] * np.matmul(v[..., None, :], r)
+        q = q - np.matmul(q, v[..., :, None]) * scaled[..., None, :]
+        return (q, r), None
+
+    unit = np.broadcast_to(np.eye(m, dtype=a.dtype), (*shape_of(a)[:-2], m, m))
+    (q, r), _ = scan(step, (unit, a), np.arange(n))
+    return q, r
+
+
+@composed("qr_q")
+def qr_q(a: Any) -> Any:
+    """Return the orthonormal columns of a QR decomposition."""
+    return _reflected(a)[0][..., : shape_of(a)[-1]]
+
+
+@composed("qr_r")
+def qr_r(a: Any) -> Any:
+    """Return the triangular factor of a QR decomposition."""
+    return np.triu(_reflected(a)[1][..., : shape_of(a)[-1], :])

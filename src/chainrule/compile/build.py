@@ -23,6 +23,7 @@ from .loops import writer_of
 from .memory import Buffer, arrange
 from .scalar import I64
 from .schedule import Schedule, UnsupportedError, reads_in_place, schedule
+from .strips import form_strips, rows_kept
 
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
 
@@ -60,7 +61,7 @@ class Build:
 
     def _write(self, program: Program) -> None:
         begin = time.perf_counter()
-        self.plan: Schedule = schedule(program)
+        self.plan: Schedule = form_strips(schedule(program), program.outputs)
         self.seconds["schedule"] = time.perf_counter() - begin
         self.over = written_over(self.plan, self._given_away, self.outputs)
         begin = time.perf_counter()
@@ -114,10 +115,11 @@ class Build:
                     used.setdefault(slot, []).append(k)
         known = {*self.inputs, *(o for o in self.outputs if o.type.shape)}
         end = len(self.nests)
+        kept = rows_kept(self.plan)
         self.buffers = [
             Buffer(
                 var,
-                max(_bytes(var), var.type.dtype.itemsize),
+                max(round(_bytes(var) * kept.get(var, 1)), var.type.dtype.itemsize),
                 min(steps),
                 end if var in self.outputs else max(steps),
             )

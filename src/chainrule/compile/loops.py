@@ -16,6 +16,8 @@ from .interrupt import WORTH, period, stopped
 from .parallel import ParallelNest, is_shared
 from .scalar import I8, I64, memory_type
 from .schedule import Group, Schedule, UnsupportedError
+from .stripped import StripNest
+from .strips import StripPlan
 
 
 def writer_of(module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers) -> Any:
@@ -26,6 +28,8 @@ def writer_of(module: ir.Module, name: str, group: Group, plan: Schedule, buffer
         if is_circular(group, plan):
             return CircularNest(module, name, group, plan, buffers)
         return Nest(module, name, group, plan, buffers)
+    if isinstance(group.inner, StripPlan):
+        return StripNest(module, name, group, plan, buffers)
     kind = BranchWriter if isinstance(group.inner, BranchPlan) else LoopWriter
     return kind(module, name, group, buffers)
 

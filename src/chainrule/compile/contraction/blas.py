@@ -28,7 +28,8 @@ WORK = 48**3  # products below which a call costs more than it saves
 class Matrices:
     """A contraction as a stack of products of matrices.
 
-    ``rows``, ``columns`` and ``inner`` are labels; the result's columns are contiguous.
+    ``rows``, ``columns`` and ``inner`` are labels; the result's columns are contiguous, for which
+    the operands may have been exchanged.
     """
 
     spec: Spec
@@ -36,6 +37,7 @@ class Matrices:
     columns: int
     inner: int
     batch: Ints
+    exchanged: bool
 
 
 def matrices_of(spec: Spec, dtype: np.dtype[Any]) -> Matrices | None:
@@ -52,7 +54,8 @@ def matrices_of(spec: Spec, dtype: np.dtype[Any]) -> Matrices | None:
         or dtype.kind != "f"
     ):
         return None
-    if spec.out[m] == 1:
+    exchanged = spec.out[m] == 1
+    if exchanged:
         spec = Spec(spec.sizes, spec.out, spec.right, spec.left)
         m, n = n, m
     tables = (
@@ -64,14 +67,16 @@ def matrices_of(spec: Spec, dtype: np.dtype[Any]) -> Matrices | None:
         plain = _is_matrix(strides, a, b, spec.sizes)
         if not plain and (ordered or not _is_matrix(strides, b, a, spec.sizes)):
             return None
-    return Matrices(spec, m, n, k, parts.batch)
+    return Matrices(spec, m, n, k, parts.batch, exchanged)
 
 
 def _is_matrix(strides: Ints, a: int, b: int, sizes: Ints) -> bool:
     return strides[b] == 1 and strides[a] >= sizes[b]
 
 
-def write_products(nest: Nest, root: Equation, plan: Matrices) -> None:
+def write_products(
+    nest: Nest, root: Equation, plan: Matrices, bases: list[Any], adds: bool
+) -> None:
     """Call BLAS, which takes matrices by columns: C = AB there reads Cᵀ = BᵀAᵀ here."""
     spec, m, n, k = plan.spec, plan.rows, plan.columns, plan.inner
     dtype = root.out.type.dtype
@@ -90,14 +95,14 @@ def write_products(nest: Nest, root: Equation, plan: Matrices) -> None:
     turned_left, turned_right = left[k] != 1, right[n] != 1
     ld_left, ld_right = left[k if turned_left else m], right[n if turned_right else k]
     sizes = [boxed(I32(spec.sizes[label])) for label in (n, m, k)]
-    one, zero = boxed(constant(1.0, dtype)), boxed(constant(0.0, dtype))
+    one, beta = boxed(constant(1.0, dtype)), boxed(constant(float(adds), dtype))
     letters = letter(turned_right), letter(turned_left)
     steps = [boxed(I32(stride)) for stride in (ld_right, ld_left, spec.out[m])]
     kind = register_type(dtype)
 
     def call(starts: list[Any]) -> None:
         out, x, y = starts
-        arguments = [*letters, *sizes, one, y, steps[0], x, steps[1], zero, out, steps[2]]
+        arguments = [*letters, *sizes, one, y, steps[0], x, steps[1], beta, out, steps[2]]
         b.call(function, arguments)
 
     def level(depth: int, starts: list[Any]) -> None:
@@ -113,14 +118,10 @@ def write_products(nest: Nest, root: Equation, plan: Matrices) -> None:
                 [b.gep(p, [at], source_etype=kind) for p, at in zip(starts, moved, strict=True)],
             )
 
-    slots = root.out, nest.buffers.slot(spec.left.base), nest.buffers.slot(spec.right.base)
     offsets = 0, spec.left.offset, spec.right.offset
     level(
         0,
-        [
-            b.gep(nest.pointer[slot], [I64(at)], source_etype=kind)
-            for slot, at in zip(slots, offsets, strict=True)
-        ],
+        [b.gep(p, [I64(at)], source_etype=kind) for p, at in zip(bases, offsets, strict=True)],
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 
-from ...program.equation import Equation
+from ...program.equation import Equation, Var
 from ..scalar import I1, I64, register_type
 from .blas import matrices_of, write_products
 from .copying import write_repack
@@ -26,14 +26,22 @@ Starts = dict[int, Any]
 
 def write_contraction(nest: Nest, root: Equation) -> None:
     """Write a contraction: large plain products by BLAS, all others as loops over tiles."""
-    nest.function.attributes.add("optsize")  # a tile is unrolled already
     spec = spec_from(root)
+    slots = (root.out, *(nest.buffers.slot(o.base) for o in (spec.left, spec.right)))
+    write_part(nest, root, spec, [nest.pointer[slot] for slot in slots], False)
+
+
+def write_part(nest: Nest, root: Equation, spec: Spec, bases: list[Any], adds: bool) -> None:
+    """Write a contraction from where the result and the operands start; perhaps add to a result."""
+    nest.function.attributes.add("optsize")  # a tile is unrolled already
     dtype = root.out.type.dtype
     matrices = matrices_of(spec, dtype)
-    if matrices is not None:
-        write_products(nest, root, matrices)
-    else:
-        Writer(nest, root, spec, tile_of(spec, dtype)).write()
+    if matrices is None:
+        Writer(nest, root, spec, tile_of(spec, dtype), bases, adds).write()
+        return
+    if matrices.exchanged:
+        bases = [bases[0], bases[2], bases[1]]
+    write_products(nest, root, matrices, bases, adds)
 
 
 def spec_from(root: Equation) -> Spec:
@@ -51,7 +59,9 @@ def spec_from(root: Equation) -> Spec:
 class Writer:
     """Writes the loops of one contraction."""
 
-    def __init__(self, nest: Nest, root: Equation, spec: Spec, tile: Tile) -> None:
+    def __init__(
+        self, nest: Nest, root: Equation, spec: Spec, tile: Tile, bases: list[Any], adds: bool
+    ) -> None:
         self.nest = nest
         self.b = nest.b
         self.tile = tile
@@ -64,12 +74,13 @@ class Writer:
             self.spec.left.strides,
             self.spec.right.strides,
         )
-        buffers = nest.buffers
-        left, right = self.spec.left, self.spec.right
-        self.bases = (
-            nest.pointer[root.out],
-            self.moved(nest.pointer[buffers.slot(left.base)], I64(left.offset)),
-            self.moved(nest.pointer[buffers.slot(right.base)], I64(right.offset)),
+        self.adds = adds
+        out, left, right = bases
+        if tile.swapped:
+            left, right = right, left
+        offsets = 0, self.spec.left.offset, self.spec.right.offset
+        self.bases = tuple(
+            self.moved(base, I64(at)) for base, at in zip((out, left, right), offsets, strict=True)
         )
 
     # -- addresses -------------------------------------------------------------------------------
@@ -239,6 +250,18 @@ class Writer:
         shape = [ir.VoidType(), [value.type, pointer.type, I32, mask.type]]
         function = intrinsic(self.b.module, f"llvm.masked.store.{suffix(value.type)}.p0", *shape)
         self.b.call(function, [value, pointer, I32(self.bytes), mask])
+
+    def left_bytes(self) -> int:
+        """Return how large the left operand is."""
+        o = self.spec.left.base
+        size = o.type.size if type(o) is Var else o.size
+        return int(size) * self.bytes
+
+    def fetch(self, pointer: Any) -> None:
+        """Have memory brought nearer that is needed soon; it need not exist."""
+        kinds = [pointer.type, I32, I32, I32]
+        function = intrinsic(self.b.module, "llvm.prefetch.p0", ir.VoidType(), kinds)
+        self.b.call(function, [pointer, I32(0), I32(2), I32(1)])
 
     def splat(self, x: Any, width: int) -> Any:
         """Return a vector of which all elements are the same."""

@@ -14,6 +14,8 @@ from ..scalar import I64
 from .intrinsics import intrinsic, suffix
 from .tiling import Factors
 
+FAR = 1 << 20  # bytes that the second cache doesn't hold beside other things
+
 if TYPE_CHECKING:
     from .kernel import Starts, Writer
 
@@ -107,7 +109,10 @@ class Outer:
         for (r, c, p), room in self.sums.items():
             offset = self._places()[r][c] + self.pieces[p].start
             value = self.b.load(room, typ=self._kind((r, c, p)))
-            self.w.store(value, self.w.moved(self.pointers[0], I64(offset)), self.pieces[p])
+            place = self.w.moved(self.pointers[0], I64(offset))
+            if self.w.adds:
+                value = self.b.fadd(self.w.load(place, self.pieces[p]), value)
+            self.w.store(value, place, self.pieces[p])
 
     def _places(self) -> list[list[int]]:
         rows, columns = self.w.offsets(0, self.rows), self.w.offsets(0, self.columns)
@@ -133,7 +138,13 @@ class Outer:
             source = self.b.add(self.b.mul(number, I64(width)), i)
             x = self.b.load(w.moved(room, source), typ=w.kind)
             there = self.b.add(self.b.mul(i, I64(stride)), place)
-            self.b.store(x, w.moved(self.pointers[0], there))
+            self._put(x, w.moved(self.pointers[0], there))
+
+    def _put(self, x: Any, place: Any) -> None:
+        """Store a single sum."""
+        if self.w.adds:
+            x = self.b.fadd(self.b.load(place, typ=self.w.kind), x)
+        self.b.store(x, place)
 
     @contextmanager
     def _nested(self, block: Factors) -> Iterator[tuple[Any, Any]]:
@@ -193,10 +204,20 @@ class Dot(Outer):
     def _products(self, left: Any, right: Any, piece: Piece) -> None:
         w = self.w
         ys = [w.load(w.moved(right, I64(offset)), piece) for offset in self.column_offsets]
+        ahead = self._ahead()
         for r, offset in enumerate(self.row_offsets):
             x = w.load(w.moved(left, I64(offset)), piece)
+            if ahead:
+                w.fetch(w.moved(left, I64(offset + ahead)))
             for c, y in enumerate(ys):
                 self._add((r, c, 0), x, y)
+
+    def _ahead(self) -> int:
+        """Return how far ahead the next rows are, if they come from beyond the second cache."""
+        if len(self.rows) != 1 or self.w.left_bytes() < FAR:
+            return 0
+        label, factor = self.rows[0]
+        return factor * self.w.strides[1][label]
 
     def finish(self) -> None:
         w, width = self.w, self.w.tile.width
@@ -207,7 +228,7 @@ class Dot(Outer):
             self.b.store(self.b.load(sum_, typ=self._kind(cell)), at)
         with self._nested((*self.rows, *self.columns)) as (number, place):
             at = self.b.gep(room, [number], source_etype=kind)
-            self.b.store(self._added(self.b.load(at, typ=kind)), w.moved(self.pointers[0], place))
+            self._put(self._added(self.b.load(at, typ=kind)), w.moved(self.pointers[0], place))
 
     def _added(self, vector: Any) -> Any:
         """Return the sum of a vector's elements."""

@@ -1,0 +1,71 @@
+"""Contractions on some rows of what they read or write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...program.equation import Equation, Var
+from .kernel import spec_from
+from .spec import Spec
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The label of a contraction that goes along rows.
+
+    Attributes
+    ----------
+    label : int
+        Which one.
+    each : int
+        How many of its values a row has.
+    accumulates : bool
+        Whether it is summed over, so that the rows' parts of the result add up.
+    """
+
+    label: int
+    each: int
+    accumulates: bool
+
+    def part(self, spec: Spec, length: int) -> Spec:
+        """Return the contraction of so many rows."""
+        sizes = list(spec.sizes)
+        sizes[self.label] = length * self.each
+        return replace(spec, sizes=tuple(sizes))
+
+
+def row_labels(root: Equation, rows: int, made: Collection[Var]) -> Rows | None:
+    """Return the label along which a contraction can be cut into rows, or None.
+
+    Of arrays in ``made`` only the same rows may be read, and the result's rows must be whole.
+    """
+    spec = spec_from(root)
+    for label, size in enumerate(spec.sizes):
+        if size % rows:
+            continue
+        each = size // rows
+        out = spec.out[label]
+        if out and (out * each * rows != root.out.type.size or root.out.type.shape[0] != rows):
+            continue
+        operands = (spec.left, spec.right)
+        if not any(o.strides[label] for o in operands):
+            continue
+        if all(_in_rows(o, label, rows, each, spec, made) for o in operands):
+            return Rows(label, each, not out)
+    return None
+
+
+def _in_rows(o: Any, label: int, rows: int, each: int, spec: Spec, made: Collection[Var]) -> bool:
+    if type(o.base) is not Var or o.base not in made:
+        return True
+    size = o.base.type.size
+    if o.strides[label] * each * rows != size:
+        return False
+    pairs = zip(spec.sizes, o.strides, strict=True)
+    moves = [(n - 1) * s for k, (n, s) in enumerate(pairs) if k != label]
+    within = (each - 1) * o.strides[label]
+    low = o.offset + sum(m for m in moves if m < 0)
+    high = o.offset + within + sum(m for m in moves if m > 0)
+    return bool(low >= 0 and high < size // rows)

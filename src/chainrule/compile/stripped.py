@@ -1,0 +1,149 @@
+"""The code of loop nests that are run in strips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from .blocks import source_index
+from .circular import CircularNest, is_circular
+from .codegen import Accumulator, Buffers, Nest
+from .contraction.intrinsics import intrinsic
+from .contraction.kernel import spec_from, write_part
+from .parallel import Part, whole_reductions
+from .scalar import I1, I8, I64, convert, register_type, untyped
+from .schedule import Group, Schedule
+from .strips import StripPlan
+
+
+class _Rows(Part):
+    """Writes an operation on some rows: of a contraction, or of a sum of scattered elements."""
+
+    def __init__(self, strip: StripPlan, *given: Any) -> None:
+        super().__init__(*given)
+        self.strip = strip
+
+    def write(self) -> ir.Function:
+        (root,) = self.group.roots
+        if root.primitive.name == "contraction":
+            self._contract(root)
+        else:
+            self._scatter(root)
+        self.b.ret_void()
+        return self.function
+
+    def _contract(self, root: Any) -> None:
+        rows = self.strip.cuts[root.out]
+        begin = self.b.mul(self.extra[0], I64(rows.each))
+        spec = spec_from(root)
+        strides = (spec.out, spec.left.strides, spec.right.strides)
+        slots = (root.out, *(self.buffers.slot(o.base) for o in (spec.left, spec.right)))
+        kind = register_type(root.out.type.dtype)
+        bases = [
+            self.b.gep(
+                self.pointer[slot], [self.b.mul(begin, I64(own[rows.label]))], source_etype=kind
+            )
+            for slot, own in zip(slots, strides, strict=True)
+        ]
+        write_part(self, root, rows.part(spec, self.strip.length), bases, rows.accumulates)
+
+    def _scatter(self, root: Any) -> None:
+        values, *parts = root.operands
+        out, shape = root.out, root.out.type.shape
+        dtype, spec = out.type.dtype, root.params["spec"]
+        row = out.type.size // self.strip.rows * dtype.itemsize
+        begin, end = self.extra[0], self.extra[1]
+        start = self.b.gep(self.pointer[out], [self.b.mul(begin, I64(row))], source_etype=I8)
+        _clear(self.b, start, self.b.mul(self.b.sub(end, begin), I64(row)))
+        given = self.buffers.shape_of(values)
+        assert len(given) == 1
+        with self.loop(end, begin) as i:
+            self.memo.clear()
+            x = convert(self.b, self.value(values, (i,)), self.buffers.dtype_of(values), dtype)
+            place = self.linear(shape, source_index(self, root, spec, shape, parts, (i,)))
+            so_far = self.load(out, dtype, place)
+            self.store(out, dtype, place, self.added(dtype, so_far, x))
+
+
+def _clear(b: ir.IRBuilder, pointer: Any, count: Any) -> None:
+    kinds = [pointer.type, I8, I64, I1]
+    function = intrinsic(b.module, "llvm.memset.p0.i64", ir.VoidType(), kinds)
+    b.call(function, [pointer, I8(0), count, I1(0)])
+
+
+class StripNest(Nest):
+    """Writes a loop over strips that calls the parts of all groups."""
+
+    def __init__(
+        self, module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers
+    ) -> None:
+        super().__init__(module, name, group, plan, buffers)
+        self.is_small = False
+        self.strip: StripPlan = group.inner
+        self.parts: list[Any] = [
+            self._part(module, f"{name}.{k}", inner, plan, buffers)
+            for k, inner in enumerate(self.strip.groups)
+        ]
+
+    def _part(
+        self, module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers
+    ) -> Any:
+        given = (module, name, group, plan, buffers)
+        if group.roots[0].primitive.name in ("contraction", "scatter_add"):
+            return _Rows(self.strip, *given)
+        return CircularNest(*given, cls=Part) if is_circular(group, plan) else Part(*given)
+
+    def write(self) -> ir.Function:
+        """Write the function and its parts."""
+        for part in self.parts:
+            part.write()
+        strip, b = self.strip, self.b
+        wholes = [
+            whole_reductions(g) if g.roots[0].primitive.name != "contraction" else []
+            for g in strip.groups
+        ]
+        width = sum(map(len, wholes))
+        count = strip.rows // strip.length
+        room = untyped(b, b.alloca(ir.ArrayType(I64, max(1, count * width))))
+        for var in (out for out, cut in strip.cuts.items() if cut.accumulates):
+            _clear(b, self.pointer[var], I64(var.type.size * var.type.dtype.itemsize))
+        with self.loop(I64(strip.rows), step=strip.length) as begin:
+            end = b.add(begin, I64(strip.length))
+            number = b.mul(b.sdiv(begin, I64(strip.length)), I64(width))
+            for part, whole in zip(self.parts, wholes, strict=True):
+                place = b.gep(room, [number], source_etype=I64)
+                self._run(part, begin, end, place)
+                number = b.add(number, I64(len(whole)))
+        first = 0
+        for whole in wholes:
+            for root in whole:
+                self._combine(root, room, first, width, count)
+                first += 1
+        b.ret_void()
+        return self.function
+
+    def _run(self, part: Any, begin: Any, end: Any, place: Any) -> None:
+        b = self.b
+        each = part.group.domain[0] // self.strip.rows if part.group.flat else 1
+        pointers = []
+        for slot in part.slots:
+            pointer = self.pointer[slot]
+            if slot in self.strip.local:
+                row = slot.type.size // self.strip.rows * slot.type.dtype.itemsize
+                back = b.mul(begin, I64(-row), flags=["nsw"])
+                pointer = b.gep(pointer, [back], source_etype=I8)
+            pointers.append(pointer)
+        span = [b.mul(x, I64(each), flags=["nsw"]) for x in (begin, end)]
+        b.call(part.function, [*pointers, self.frame, *span, place])
+
+    def _combine(self, root: Any, room: Any, first: int, width: int, count: int) -> None:
+        """Put the strips' parts of a reduction together, in order."""
+        b = self.b
+        total = Accumulator(self, root)
+        kind = register_type(total.dtype)
+        with self.loop(I64(count)) as i:
+            place = b.add(b.mul(i, I64(width)), I64(first))
+            b.store(b.load(b.gep(room, [place], source_etype=I64), typ=kind), total.partial)
+            total.carry()
+        total.finish(I64(0))

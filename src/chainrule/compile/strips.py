@@ -1,0 +1,247 @@
+"""Loop nests that go over the same rows, run on a few rows at a time.
+
+One nest after the other over large arrays reads from memory what the one before has written there.
+Nests of which each needs just row i of what the others compute for row i are run in *strips*: all
+of them on the first rows, then all on the next ones. What only they need lives in a strip's worth
+of memory, which stays in the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..program.equation import Equation, Var
+from ..program.index import Hole
+from .contraction.rows import Rows, row_labels
+from .cost import time_per_element
+from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
+
+CACHE = 40 * 1024  # bytes of all arrays of a strip: about the first cache
+LEAST = 768 * 1024  # bytes of all arrays below which the cache holds them anyway
+LONGEST = 5e6  # ns of work from which threads that share each nest are the better use of a machine
+MOST = 1024  # strips, each of which has a place on the stack for its parts of reductions
+
+
+@dataclass
+class StripPlan:
+    """Groups that are run in strips.
+
+    Attributes
+    ----------
+    groups : list of Group
+        In the order in which they are run on a strip.
+    rows, length : int
+        How many rows there are, and how many a strip has.
+    local : set of Var
+        What nobody else needs: there is memory for the rows of one strip only.
+    summed : set of Var
+        Results to which each strip adds its part.
+    cuts : dict
+        By the results of contractions: the label that goes along the rows.
+    """
+
+    groups: list[Group]
+    rows: int
+    length: int
+    local: set[Var]
+    summed: set[Var]
+    cuts: dict[Var, Rows]
+    steps: int = 1
+    workspaces: tuple[Var, ...] = ()
+    blocks: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class _Block:
+    plan: Schedule
+
+
+def form_strips(plan: Schedule, outputs: Iterable[Any]) -> Schedule:
+    """Return the schedule with groups over the same rows made one, where that saves memory."""
+    kept = {o for o in outputs if type(o) is Var}
+    waiting, done = list(plan.groups), []
+    while waiting:
+        run = _Run(plan, waiting)
+        before, members, after = run.split()
+        strip = run.planned(members, after, kept) if len(members) > 1 else None
+        if strip is None:
+            done.append(waiting.pop(0))
+            continue
+        roots = [root for group in members for root in group.roots]
+        strip.blocks.append(_Block(Schedule(members, plan.stored, plan.producer)))
+        done += [*before, Group((run.rows,), False, roots, strip)]
+        waiting = after
+    return Schedule(done, plan.stored, plan.producer)
+
+
+def rows_kept(plan: Schedule) -> dict[Var, float]:
+    """Return of which variables only some rows are in memory at a time, and which part."""
+    strips = (g.inner for g in plan.groups if isinstance(g.inner, StripPlan))
+    return {var: s.length / s.rows for s in strips for var in s.local}
+
+
+class _Run:
+    """Groups that can join the first one of a list."""
+
+    def __init__(self, plan: Schedule, groups: list[Group]) -> None:
+        self.plan = plan
+        self.groups = groups
+        first = groups[0]
+        self.rows = first.domain[0] if first.domain and not first.flat else 0
+        self.made: set[Var] = set()
+        self.summed: set[Var] = set()
+        self.cuts: dict[Var, Rows] = {}
+
+    def split(self) -> tuple[list[Group], list[Group], list[Group]]:
+        """Return what is to be done before the strips, in strips, and after them."""
+        before: list[Group] = []
+        members: list[Group] = []
+        after: list[Group] = []
+        late: set[Var] = set()
+        for group in self.groups:
+            reads = group.reads(self.plan)
+            outs = {out for root in group.roots for out in root.outs}
+            if reads.isdisjoint(late) and self._joins(group, reads):
+                members.append(group)
+                self.made |= outs - self.summed
+                late |= outs & self.summed
+            elif members and (not reads.isdisjoint(late) or not reads.isdisjoint(self.made)):
+                after.append(group)
+                late |= outs
+            elif members:
+                before.append(group)
+            else:
+                return [], [], self.groups
+        return before, members, after
+
+    def _joins(self, group: Group, reads: set[Var]) -> bool:
+        if self.rows < 4 or group.inner is not None or group.reuse:
+            return False
+        (name, *_) = {root.primitive.name for root in group.roots}
+        if name == "contraction":
+            return self._contraction_joins(group.roots[0])
+        if name == "scatter_add":
+            return self._scatter_joins(group.roots[0])
+        if name in OPAQUE:
+            return False
+        if group.flat:
+            size = group.domain[0]
+            fits = size % self.rows == 0 and size > 1
+        else:
+            fits = group.domain[:1] == (self.rows,)
+        return fits and all(self._root_fits(group, root) for root in group.roots)
+
+    def _root_fits(self, group: Group, root: Equation) -> bool:
+        if root.primitive.name in REDUCTIONS:
+            (x,) = root.operands
+            if group.flat:
+                self.summed.add(root.out)
+                return self._aligned(x, group.domain[0])
+            axes = reduced_axes(root, len(group.domain))
+            if 0 in axes or axes != tuple(range(len(group.domain) - len(axes), len(group.domain))):
+                return False
+            return self._row_wise(x, True)
+        if group.flat:
+            return all(self._aligned(o, group.domain[0]) for o in root.operands)
+        return all(self._row_wise(o, self._keeps(root, o)) for o in root.operands)
+
+    def _aligned(self, o: Any, size: int) -> bool:
+        """Tell whether a flat nest reads made values in the order of memory only."""
+        if type(o) is not Var:
+            return True
+        if o in self.plan.stored:
+            return o not in self.made or o.type.size == size
+        return all(self._aligned(p, size) for p in self.plan.producer[o].operands)
+
+    def _row_wise(self, o: Any, kept: bool) -> bool:
+        """Tell whether for row i an operand is read in row i only, if it is made in the strips."""
+        if type(o) is not Var:
+            return True
+        if o in self.plan.stored:
+            return o not in self.made or (kept and o.type.shape[:1] == (self.rows,))
+        equation = self.plan.producer[o]
+        return all(self._row_wise(p, kept and self._keeps(equation, p)) for p in equation.operands)
+
+    def _keeps(self, equation: Equation, o: Any) -> bool:
+        """Tell whether row i of a result comes from row i of an operand."""
+        if type(o) is not Var:
+            return True
+        name, shape, out = equation.primitive.name, o.type.shape, equation.out.type.shape
+        if shape[:1] != (self.rows,) or out[:1] != (self.rows,):
+            return False
+        if name == "transpose":
+            return bool(equation.params["axes"][0] == 0)
+        if name == "windows":
+            return 0 not in equation.params["axis"]
+        if name == "getitem":
+            return self._picks_rows(equation)
+        same = equation.primitive.elementwise or name in ("cast", "alias", "stop_gradient")
+        return name == "reshape" or ((same or name == "broadcast_to") and len(shape) == len(out))
+
+    def _picks_rows(self, equation: Equation) -> bool:
+        spec = equation.params["spec"]
+        if len(equation.operands) == 1:
+            return type(spec[0]) is slice and spec[0] == slice(None)
+        return self._every_row(spec, equation.operands[1:])
+
+    def _every_row(self, spec: Any, parts: Any) -> bool:
+        """Tell whether the first index is 0, 1, 2, ... as it takes one element of each row."""
+        if not spec or type(spec[0]) is not Hole or any(type(p) is not Hole for p in spec):
+            return False
+        first = parts[spec[0]]
+        return (
+            type(first) is np.ndarray
+            and first.shape == (self.rows,)
+            and bool((first == np.arange(self.rows)).all())
+        )
+
+    def _scatter_joins(self, root: Equation) -> bool:
+        values, *parts = root.operands
+        shape = values.type.shape if type(values) is Var else np.shape(values)
+        made = {p for p in parts if type(p) is Var} & self.made
+        return (
+            root.out.type.shape[:1] == shape[:1] == (self.rows,)
+            and self._every_row(root.params["spec"], parts)
+            and not made
+        )
+
+    def _contraction_joins(self, root: Equation) -> bool:
+        found = row_labels(root, self.rows, self.made)
+        if found is None:
+            return False
+        self.cuts[root.out] = found
+        if found.accumulates:
+            self.summed.add(root.out)
+        return True
+
+    def planned(self, members: list[Group], after: list[Group], kept: set[Var]) -> StripPlan | None:
+        """Return how the members are run in strips; None if that saves nothing."""
+        touched: dict[Var, int] = {}
+        for group in members:
+            for var in (*group.reads(self.plan), *(r.out for r in group.roots)):
+                touched[var] = touched.get(var, 0) + 1
+        rows = {
+            var: var.type.size * var.type.dtype.itemsize / self.rows
+            for var in touched
+            if var.type.size % self.rows == 0 and var.type.size
+        }
+        again = sum(size for var, size in rows.items() if touched[var] > 1) * self.rows
+        time = sum(time_per_element(g, self.plan) * size_of(g.domain) for g in members)
+        if again < LEAST or time > LONGEST:
+            return None
+        length = max(
+            (
+                n
+                for n in range(1, self.rows + 1)
+                if self.rows % n == 0 and n * sum(rows.values()) <= CACHE
+            ),
+            default=1,
+        )
+        if self.rows // length > MOST:
+            return None
+        elsewhere = {v for g in after for v in g.reads(self.plan)} | kept
+        return StripPlan(members, self.rows, length, self.made - elsewhere, self.summed, self.cuts)

@@ -6,9 +6,10 @@ from typing import Any
 
 from llvmlite import ir
 
+from .accumulate import Accumulator
 from .blocks import source_index
 from .circular import CircularNest, is_circular
-from .codegen import Accumulator, Buffers, Nest
+from .codegen import Buffers, Nest
 from .contraction.intrinsics import intrinsic
 from .contraction.kernel import spec_from, write_part
 from .parallel import Part, whole_reductions

@@ -286,7 +286,7 @@ class Nest:
             self.memo.clear()
             self._read_ahead((i,))
             for root in plain:
-                self.store(root.out, root.out.type.dtype, i, self.inline(root, (i,)))
+                self._compute(root, (i,), i)
             for total in sums:
                 total.add(self.value(total.operand, (i,)))
 
@@ -323,6 +323,12 @@ class Nest:
     def conclude(self, total: Accumulator, place: Any) -> None:
         """Put a finished reduction where it belongs."""
         total.finish(place)
+
+    def _compute(self, root: Equation, index: Index, place: Any) -> None:
+        """Store an element, and keep it for those that need it next."""
+        value = self.inline(root, index)
+        self.store(root.out, root.out.type.dtype, place, value)
+        self.memo[root.out, tuple(map(_identity, index))] = value
 
     def _read_ahead(self, index: Index) -> None:
         """Read what is written over before somebody writes it."""
@@ -372,8 +378,7 @@ class Nest:
     def _store_root(self, root: Equation, index: Index) -> None:
         dtype = root.out.type.dtype
         if root.primitive.name != "rows":
-            place = self.linear(root.out.type.shape, index)
-            self.store(root.out, dtype, place, self.inline(root, index))
+            self._compute(root, index, self.linear(root.out.type.shape, index))
             return
         start = self.b.mul(index[0], I64(len(root.operands)), flags=["nsw"])
         for k, column in enumerate(root.operands):

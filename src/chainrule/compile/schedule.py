@@ -94,7 +94,7 @@ class Group:
 
     def reads(self, plan: Schedule) -> set[Var]:
         """Return the buffers that are read."""
-        return {v for r in self.roots for v in _stored_inputs(r, plan.stored, plan.producer)}
+        return {v for r in self.roots for v in stored_inputs(r, plan)}
 
 
 @dataclass
@@ -124,6 +124,8 @@ def size_of(shape: Iterable[int]) -> int:
 
 def schedule(program: Program) -> Schedule:
     """Decide for a program what is stored, and in which loop nests."""
+    from .grouping import grouped
+
     for equation in program.equations:
         _check_dtypes(equation)
     producer = {e.out: e for e in program.equations if len(e.outs) == 1}
@@ -147,7 +149,7 @@ def schedule(program: Program) -> Schedule:
         e.outs: _control(e, producer) for e in program.equations if e.primitive.name in CONTROL
     }
     while True:
-        groups = _grouped(program, stored, producer, control)
+        groups = grouped(program, Schedule([], stored, producer), control)
         repeated = _repeated(groups, stored, producer)
         if not repeated:
             for group in groups:
@@ -169,45 +171,6 @@ def _only_units(equation: Equation) -> bool:
     (x,) = equation.inputs
     before = [n for n in x.type.shape if n != 1]
     return before == [n for n in equation.out.type.shape if n != 1]
-
-
-def _grouped(
-    program: Program,
-    stored: set[Var],
-    producer: dict[Var, Equation],
-    control: dict[tuple[Var, ...], Group],
-) -> list[Group]:
-    groups: list[Group] = []
-    place: dict[Var, int] = {}
-    for equation in program.equations:
-        if equation.primitive.name in CONTROL:
-            groups.append(control[equation.outs])
-            place.update((out, len(groups) - 1) for out in equation.outs)
-            continue
-        if equation.out not in stored:
-            continue
-        needs = [place[v] for v in _stored_inputs(equation, stored, producer) if v in place]
-        first = max(needs, default=-1) + 1
-        domain, flat = _domain(equation, stored, producer)
-        at = None
-        if equation.primitive.name not in OPAQUE:
-            at = next(
-                (
-                    i
-                    for i in range(first, len(groups))
-                    if groups[i].domain == domain
-                    and groups[i].flat == flat
-                    and groups[i].roots[0].primitive.name not in OPAQUE
-                    and groups[i].inner is None
-                ),
-                None,
-            )
-        if at is None:
-            groups.append(Group(domain, flat))
-            at = len(groups) - 1
-        groups[at].roots.append(equation)
-        place[equation.out] = at
-    return groups
 
 
 def _control(equation: Equation, producer: dict[Var, Equation]) -> Group:
@@ -255,26 +218,26 @@ def reads_in_place(group: Group, out: Var, old: Var, plan: Schedule) -> bool:
         return taken and not any(o is old for o in operands[1:])
     if size_of(group.domain) != out.type.size:
         return False
-    return all(_reads_alike(o, group, r, old, plan) for r in group.roots for o in r.operands)
+    return all(reads_alike(o, group, r, old, plan) for r in group.roots for o in r.operands)
 
 
-def _reads_alike(o: Any, group: Group, user: Equation, old: Var, plan: Schedule) -> bool:
+def reads_alike(o: Any, group: Group, user: Equation, old: Var, plan: Schedule) -> bool:
+    """Tell whether an operand needs of ``old`` just the element that is being computed."""
     if type(o) is not Var:
         return True
     name, type_ = user.primitive.name, o.type
     alike = user.primitive.elementwise or name in REDUCTIONS or name in _RENAMING
+    alike |= group.flat and name == "reshape"
     alike &= (type_.size,) == group.domain if group.flat else type_.shape == group.domain
     if o in plan.stored:
         return alike or o is not old
     producer = plan.producer[o]
     if not alike:  # then nothing behind it may be the old value
-        return old not in set(_stored_inputs(producer, plan.stored, plan.producer))
-    return all(_reads_alike(p, group, producer, old, plan) for p in producer.operands)
+        return old not in set(stored_inputs(producer, plan))
+    return all(reads_alike(p, group, producer, old, plan) for p in producer.operands)
 
 
-def _stored_inputs(
-    root: Equation, stored: set[Var], producer: dict[Var, Equation]
-) -> Iterable[Var]:
+def stored_inputs(root: Equation, plan: Schedule) -> Iterable[Var]:
     """Return the buffers that a root reads, itself or through inlined values."""
     waiting = list(root.inputs)
     seen: set[Var] = set()
@@ -283,13 +246,13 @@ def _stored_inputs(
         if var in seen:
             continue
         seen.add(var)
-        if var in stored:
+        if var in plan.stored:
             yield var
         else:
-            waiting.extend(producer[var].inputs)
+            waiting.extend(plan.producer[var].inputs)
 
 
-def _domain(
+def domain_of(
     root: Equation, stored: set[Var], producer: dict[Var, Equation]
 ) -> tuple[tuple[int, ...], bool]:
     if root.primitive.name in REDUCTIONS:

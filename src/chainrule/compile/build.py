@@ -191,7 +191,7 @@ def written_over(plan: Schedule, given: list[Var], outputs: list[Var]) -> dict[V
     found: dict[Var, Var] = {}
     for out in outputs:
         for old in free if out.type.shape else ():
-            if old.type != out.type or last.get(old, -1) > made[out]:
+            if old.type != out.type or last.get(old, -1) > made.get(out, -2):
                 continue
             if last.get(old, -1) == made[out]:
                 group = plan.groups[made[out]]

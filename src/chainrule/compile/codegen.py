@@ -327,8 +327,18 @@ class Nest:
     def _compute(self, root: Equation, index: Index, place: Any) -> None:
         """Store an element, and keep it for those that need it next."""
         value = self.inline(root, index)
-        self.store(root.out, root.out.type.dtype, place, value)
+        slot = self.plan.placed[root.out][0] if root.out in self.plan.placed else root.out
+        self.store(slot, root.out.type.dtype, place, value)
         self.memo[root.out, tuple(map(_identity, index))] = value
+
+    def _home(self, var: Var, index: Index) -> Any:
+        """Return where an element is stored, in an array of its own or as a part of another."""
+        if var not in self.plan.placed:
+            return self.linear(var.type.shape, index)
+        whole, axis, start = self.plan.placed[var]
+        moved = list(index)
+        moved[axis] = self.b.add(index[axis], I64(start), flags=["nsw"])
+        return self.linear(whole.type.shape, tuple(moved))
 
     def _read_ahead(self, index: Index) -> None:
         """Read what is written over before somebody writes it."""
@@ -378,7 +388,7 @@ class Nest:
     def _store_root(self, root: Equation, index: Index) -> None:
         dtype = root.out.type.dtype
         if root.primitive.name != "rows":
-            self._compute(root, index, self.linear(root.out.type.shape, index))
+            self._compute(root, index, self._home(root.out, index))
             return
         start = self.b.mul(index[0], I64(len(root.operands)), flags=["nsw"])
         for k, column in enumerate(root.operands):
@@ -434,7 +444,7 @@ class Buffers:
         waiting: list[Equation] = list(group.roots)
         seen: set[Var] = set()
         for root in group.roots:
-            found[root.out] = None
+            found[plan.placed[root.out][0] if root.out in plan.placed else root.out] = None
         while waiting:
             equation = waiting.pop()
             for o in equation.operands:

@@ -214,7 +214,10 @@ class LoopPlan:
     def _overwrites(self, carry: Carry) -> bool:
         """Tell whether a step may compute a value over the one before; arrange it if so."""
         groups = self.block.plan.groups
-        place = next(i for i, g in enumerate(groups) if any(carry.after in r.outs for r in g.roots))
+        makers = [i for i, g in enumerate(groups) if any(carry.after in r.outs for r in g.roots)]
+        if not makers:  # it is made in pieces
+            return False
+        (place,) = makers
         plan = self.block.plan
         if any(carry.var in group.reads(plan) for group in groups[place + 1 :]):
             return False

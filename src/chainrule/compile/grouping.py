@@ -6,10 +6,12 @@ if it needs just the same element of them: that one is still in a register.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ..program.arraytype import ArrayType, array_type
 from ..program.equation import Equation, Var
-from ..program.program import Program
+from ..program.primitive import PRIMITIVES
 from .schedule import (
     CONTROL,
     OPAQUE,
@@ -18,19 +20,53 @@ from .schedule import (
     Schedule,
     domain_of,
     reads_alike,
+    size_of,
     stored_inputs,
 )
 
+PIECES = 16  # arrays that are joined, above which one function for all is shorter
 NARROW = 8  # elements of a last axis, below which loops over several axes cost more than one
 
 
+def in_pieces(
+    equations: Sequence[Equation],
+) -> tuple[list[Equation], dict[Var, tuple[Var, int, int]]]:
+    """Return equations in which arrays are not joined, but computed where they belong.
+
+    Returns also where each piece belongs: in which array, along which axis, from where on.
+    """
+    found: list[Equation] = []
+    placed: dict[Var, tuple[Var, int, int]] = {}
+    for equation in equations:
+        if equation.primitive.name != "concatenate" or not _is_divisible(equation):
+            found.append(equation)
+            continue
+        axis, start = equation.params["axis"], 0
+        for o in equation.operands:
+            type_ = o.type if type(o) is Var else array_type(o)
+            piece = Var(-1, None, ArrayType(type_.shape, type_.dtype))
+            placed[piece] = equation.out, axis, start
+            start += type_.shape[axis]
+            found.append(Equation(PRIMITIVES["alias"], (o,), {}, (piece,), equation.origin))
+    return found, placed
+
+
+def _is_divisible(equation: Equation) -> bool:
+    """Tell whether a few large arrays of one dtype are joined."""
+    out = equation.out.type
+    types = [o.type if type(o) is Var else array_type(o) for o in equation.operands]
+    if len(types) > PIECES or any(t.dtype != out.dtype or not t.size for t in types):
+        return False
+    return all(size_of(t.shape) >= NARROW and (t.shape[-1] >= NARROW) for t in types)
+
+
 def grouped(
-    program: Program, plan: Schedule, control: dict[tuple[Var, ...], Group]
+    equations: Sequence[Equation], plan: Schedule, control: dict[tuple[Var, ...], Group]
 ) -> list[Group]:
     """Return the stored values of a program in groups, in an order in which they can be run."""
     groups: list[Group] = []
     place: dict[Var, int] = {}
-    for equation in program.equations:
+    for equation in equations:
         if equation.primitive.name in CONTROL:
             groups.append(control[equation.outs])
             place.update((out, len(groups) - 1) for out in equation.outs)
@@ -39,6 +75,8 @@ def grouped(
             continue
         needs = {v: place[v] for v in stored_inputs(equation, plan) if v in place}
         domain, flat = domain_of(equation, plan.stored, plan.producer)
+        if equation.out in plan.placed:
+            domain, flat = equation.out.type.shape, False
         at = None
         if equation.primitive.name not in OPAQUE:
             at = _place(groups, equation, needs, Group(domain, flat), plan)
@@ -47,6 +85,9 @@ def grouped(
             at = len(groups) - 1
         groups[at].roots.append(equation)
         place[equation.out] = at
+        if equation.out in plan.placed:
+            whole = plan.placed[equation.out][0]
+            place[whole] = max(at, place.get(whole, -1))
     return groups
 
 
@@ -91,7 +132,9 @@ def _shape(equation: Equation) -> Any:
 
 def _is_ready(var: Var, equation: Equation, group: Group, common: Group, plan: Schedule) -> bool:
     """Tell whether each element of a value is there when the equation needs it."""
-    maker = next(r for r in group.roots if r.out is var)
-    if maker.primitive.name in REDUCTIONS or maker.primitive.name == "rows" or _shape(maker) != var.type.shape:
+    maker = next((r for r in group.roots if r.out is var), None)
+    if maker is None or maker.primitive.name in (*REDUCTIONS, "rows"):
+        return False
+    if _shape(maker) != var.type.shape:
         return False
     return all(reads_alike(o, common, equation, var, plan) for o in equation.operands)

@@ -99,11 +99,16 @@ class Group:
 
 @dataclass
 class Schedule:
-    """The groups of a program in order, and which variables have a buffer."""
+    """The groups of a program in order, and which variables have a buffer.
+
+    ``placed`` tells of values that are stored as a part of another one: which one, along which
+    axis, and from where on.
+    """
 
     groups: list[Group]
     stored: set[Var]
     producer: dict[Var, Equation]
+    placed: dict[Var, tuple[Var, int, int]] = field(default_factory=dict)
 
 
 def reduced_axes(root: Equation, ndim: int) -> tuple[int, ...]:
@@ -124,14 +129,15 @@ def size_of(shape: Iterable[int]) -> int:
 
 def schedule(program: Program) -> Schedule:
     """Decide for a program what is stored, and in which loop nests."""
-    from .grouping import grouped
+    from .grouping import grouped, in_pieces
 
     for equation in program.equations:
         _check_dtypes(equation)
-    producer = {e.out: e for e in program.equations if len(e.outs) == 1}
-    stored = set(program.inputs)
+    equations, placed = in_pieces(program.equations)
+    producer = {e.out: e for e in equations if len(e.outs) == 1}
+    stored = {*program.inputs, *placed, *(whole for whole, _, _ in placed.values())}
     stored.update(o for o in program.outputs if type(o) is Var)
-    for equation in program.equations:
+    for equation in equations:
         name = equation.primitive.name
         if name in CONTROL:
             stored.update(_control_inputs(equation, producer), equation.outs)
@@ -145,17 +151,16 @@ def schedule(program: Program) -> Schedule:
         if name == "reshape" and not _only_units(equation):
             # without divisions, other shapes are read from memory only
             stored.update(equation.inputs)
-    control = {
-        e.outs: _control(e, producer) for e in program.equations if e.primitive.name in CONTROL
-    }
+    control = {e.outs: _control(e, producer) for e in equations if e.primitive.name in CONTROL}
     while True:
-        groups = grouped(program, Schedule([], stored, producer), control)
-        repeated = _repeated(groups, stored, producer)
+        plan = Schedule([], stored, producer, placed)
+        plan.groups = grouped(equations, plan, control)
+        repeated = _repeated(plan.groups, stored, producer)
         if not repeated:
-            for group in groups:
+            for group in plan.groups:
                 if group.inner is not None:
                     stored.update(group.inner.workspaces)
-            return Schedule(groups, stored, producer)
+            return plan
         stored |= repeated
 
 
@@ -255,6 +260,7 @@ def stored_inputs(root: Equation, plan: Schedule) -> Iterable[Var]:
 def domain_of(
     root: Equation, stored: set[Var], producer: dict[Var, Equation]
 ) -> tuple[tuple[int, ...], bool]:
+    """Return the index space of an equation by itself, and whether it is one flat axis."""
     if root.primitive.name in REDUCTIONS:
         (x,) = root.operands
         shape = x.type.shape if type(x) is Var else x.shape

@@ -1,8 +1,16 @@
 """From a program to machine code."""
 
 from .buffers import clear_buffers
-from .jit import Compiled, jit
+from .jit import Compiled, explain_compile, jit
 from .threads import num_threads, set_num_threads
 from .warning import JitWarning
 
-__all__ = ["Compiled", "JitWarning", "clear_buffers", "jit", "num_threads", "set_num_threads"]
+__all__ = [
+    "Compiled",
+    "JitWarning",
+    "clear_buffers",
+    "explain_compile",
+    "jit",
+    "num_threads",
+    "set_num_threads",
+]

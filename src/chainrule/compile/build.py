@@ -91,6 +91,7 @@ class Build:
             "releases the lock": self.releases,
             "buffers": [[str(x.key.type), x.size, x.offset, x.first, x.last] for x in self.buffers],
             "in place": len(self.over),
+            "bytes of code": len(code),
             "bytes of results": sum(_bytes(o) for o in self.outputs if o not in self.over),
             "bytes of arguments": sum(map(_bytes, self.inputs)),
             "keeps frames": self.workspace > ON_STACK,

@@ -17,6 +17,7 @@ from ..program.pytree import TreeDef, flatten
 from ..program.spans import span_of
 from ..trace import Tracer, current
 from ..trace.program import trace_program
+from .report import Compilation
 from .warning import JitWarning
 
 
@@ -48,6 +49,9 @@ class Compiled:
             self.finish = _finisher(self.out_tree, self.native)
         else:
             self.arity = -1
+
+    def __str__(self) -> str:
+        return str(Compilation(self, self.program.name))
 
     def run(self, leaves: list[Any]) -> Any:
         """Return what the function returns for these leaves of its arguments."""
@@ -250,6 +254,44 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         name = getattr(self.f, "__name__", "the function")
         message = f"parts of `{name}` run in NumPy and not as native code: {what}"
         warnings.warn(message, JitWarning, stacklevel=5)
+
+
+def explain_compile(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Compilation:
+    """Return how a function is compiled for arguments, to be printed.
+
+    It shows the program after simplification, the loop nests that it became, what memory a call
+    needs, the code, and how long each stage of the compilation took.
+
+    Parameters
+    ----------
+    f : callable
+        A function, or what :class:`jit` made of it.
+    *args, **kwargs
+        Its arguments, of which only the types matter.
+
+    Returns
+    -------
+    Compilation
+        Also with attributes: ``program``, ``llvm``, ``assembly``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> report = explain_compile(lambda x: np.sum(np.tanh(x) * x), np.ones(1000))
+    >>> text = str(report)
+    >>> print(text[text.index("Loop nests") : text.index("Code")])
+    Loop nests
+      0: 1000, in memory order: t2 float64[] by sum
+    Memory
+      arguments 7.8 KiB, results 8 B, in between 128 B
+      without reuse there would be 8 B in between
+      peak: 7.9 KiB
+        float64[]                   8 B at       64, nests 0 to 1
+    <BLANKLINE>
+    """
+    compiled = f if isinstance(f, jit) else jit(f)
+    name = getattr(compiled, "__name__", "function")
+    return Compilation(compiled.lower(*args, **kwargs), name)
 
 
 def _described(equation: Equation, reason: str) -> str:

@@ -1,8 +1,10 @@
 """What the examples share: the digits, a progress display and saved pictures."""
 
+import argparse
 import importlib.util
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -74,3 +76,11 @@ def save(figure, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     print(f"picture: {path}")
+
+
+def arguments(script):
+    """Return the options that the scripts share, with the first line of their docstring as help."""
+    options = argparse.ArgumentParser(description=script.partition("\n")[0])
+    options.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
+    options.add_argument("--out", type=Path, default=Path(), help="folder for the picture")
+    return options.parse_args()

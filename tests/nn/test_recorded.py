@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule import grad, nn, random, scan
+from chainrule import grad, jit, nn, random, scan, value_and_grad
 from chainrule.tree import flatten
 from chainrule.tree import map as tree_map
 from tests.nn.oracle import drawn
@@ -75,6 +75,17 @@ def test_training_inside_of_a_scan(name):
         model,
         drawn(0, np.float64, (2, *shape))[0],
     )
+
+
+def test_class_weights_when_the_classes_are_not_known():
+    logits, weights = drawn(3, np.float64, (5, 3))[0], np.array([1.0, 2.0, 0.5])
+
+    def loss(logits, classes):
+        return nn.cross_entropy(logits, classes, class_weights=weights, ignore_index=1)
+
+    compiled = jit(value_and_grad(loss))(logits, CLASSES)
+    for got, expected in zip(compiled, value_and_grad(loss)(logits, CLASSES), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-15)
 
 
 def test_recurrent_training_inside_of_a_scan():

@@ -44,6 +44,14 @@ def test_second_order_methods_converge_in_few_iterations():
     assert np.max(np.abs(cr.grad(valley)(found.params))) < 1e-4
 
 
+@pytest.mark.parametrize("method", ["L-BFGS-B", "trust-ncg"])
+def test_a_compiled_function_has_the_same_minimum(method):
+    plain, compiled = (optim.minimize(bowl, START, method, tol=1e-9, jit=j) for j in (False, True))
+    assert compiled.success == plain.success
+    np.testing.assert_allclose(compiled.params["W"], plain.params["W"], atol=1e-6)
+    np.testing.assert_allclose(compiled.value, plain.value, atol=1e-12)
+
+
 def test_bounds_are_trees_or_numbers():
     lower = {"W": np.full((2, 2), -np.inf), "b": -0.5}
     found = optim.minimize(bowl, START, bounds=(lower, np.inf))

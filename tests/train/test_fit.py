@@ -1,3 +1,4 @@
+import functools
 import json
 import math
 import tempfile
@@ -381,3 +382,23 @@ def test_the_loop_costs_less_than_three_percent_of_five_milliseconds():
         whole = shortest(fitted, [(f"{folder}/{i}",) for i in range(7)])
     overhead = (whole - shortest(bare, [()] * 7)) / count
     assert overhead < 0.03 * 5e-3
+
+
+@pytest.mark.filterwarnings("ignore::chainrule.compile.JitWarning")
+@pytest.mark.parametrize("dtype", [None, np.float32])
+def test_compiled_training_goes_where_plain_training_goes(dtype):
+    first, second = random.split(random.key(0))
+    layers = nn.Linear.init(first, 3, 8), nn.BatchNorm.init(8), nn.tanh, nn.Dropout(0.2)
+    start = nn.Sequential(*layers, nn.Linear.init(second, 8, 1))
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    settings = dict(state=nn.init_state(start), dtype=dtype, folder=None, log=None, epochs=3)
+    run = functools.partial(
+        train.fit, start, train.supervised(nn.squared_error), (x, x[:, :1]), optim.adam(0.01),
+        batch_size=8, **settings,
+    )  # fmt: skip
+    plain, compiled = run(), run(jit=True)
+    tolerance = 1e-12 if dtype is None else 1e-5
+    for a, b in zip(flatten(plain.model)[0], flatten(compiled.model)[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+    for a, b in zip(flatten(plain.state)[0], flatten(compiled.state)[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import hvp, value_and_grad
+from .. import jit as compiled
 from ..tree import map as tree_map
 from .vector import Layout
 
@@ -62,6 +63,7 @@ def minimize(
     tol: float | None = None,
     options: Mapping[str, Any] | None = None,
     callback: Callable[[Any], Any] | None = None,
+    jit: bool = False,
 ) -> Minimum:
     """Minimise a function of a pytree with :func:`scipy.optimize.minimize`.
 
@@ -82,6 +84,8 @@ def minimize(
         As in SciPy.
     callback : callable, optional
         Called with the parameters after each iteration; it may raise ``StopIteration``.
+    jit : bool
+        Whether to compile the function and its derivatives (:func:`chainrule.jit`).
 
     Returns
     -------
@@ -105,7 +109,7 @@ def minimize(
     from scipy.optimize import Bounds
     from scipy.optimize import minimize as minimize_vector
 
-    problem = _Problem(f, params)
+    problem = _Problem(f, params, jit)
     kind = method.lower()
     arguments: dict[str, Any] = {"method": method, "tol": tol, "options": dict(options or {})}
     if kind in WITHOUT_GRADIENTS:
@@ -126,8 +130,11 @@ def minimize(
 class _Problem:
     """A function of a tree as a function of a vector in double precision."""
 
-    def __init__(self, f: Callable[[Any], Any], params: Any) -> None:
-        self.f, self.params = f, params
+    def __init__(self, f: Callable[[Any], Any], params: Any, jit: bool) -> None:
+        made = compiled if jit else lambda function: function
+        self.f, self.params = made(f), params
+        self.slope = made(value_and_grad(f))
+        self.times = made(lambda at, along: hvp(f, (at,), (along,)))
         self.layout = Layout(params)
         self.start = self.vector(params, "params")
         self.evaluations = self.products = 0
@@ -141,13 +148,13 @@ class _Problem:
 
     def value_and_gradient(self, vector: Any) -> tuple[float, Any]:
         self.evaluations += 1
-        value, gradients = value_and_grad(self.f)(self.layout.unravel(vector))
+        value, gradients = self.slope(self.layout.unravel(vector))
         return float(value), self.vector(gradients)
 
     def product(self, vector: Any, direction: Any) -> Any:
         self.products += 1
         unravel = self.layout.unravel
-        return self.vector(hvp(self.f, (unravel(vector),), (unravel(direction),)))
+        return self.vector(self.times(unravel(vector), unravel(direction)))
 
     def hessian(self, vector: Any) -> Any:
         return np.stack([self.product(vector, axis) for axis in np.eye(len(vector))])
@@ -159,7 +166,7 @@ class _Problem:
 
     def minimum(self, found: Any) -> Minimum:
         params = self.layout.unravel(found.x)
-        value, gradients = value_and_grad(self.f)(params)
+        value, gradients = self.slope(params)
         return Minimum(
             params=params,
             value=float(value),

@@ -30,6 +30,7 @@ def fit(
     state: Any = None,
     clip: float | None = None,
     dtype: Any = None,
+    jit: bool = False,
     validation: Any = None,
     metrics: Mapping[str, Callable[..., Any]] | None = None,
     validate_every: int | None = None,
@@ -69,6 +70,9 @@ def fit(
         Largest global norm of the gradients; longer ones are shortened to it.
     dtype : dtype, optional
         Precision of the computation, such as float32 with parameters in float64.
+    jit : bool
+        Whether to compile loss and gradient with :func:`chainrule.jit`, once for each shape of
+        batch. Then the loss must not branch on values.
     validation : data, optional
         Held-out examples, on which loss and metrics are measured.
     metrics : mapping, optional
@@ -130,7 +134,7 @@ def fit(
     # without resume=True there is none: folder_of_run has seen to that
     if (checkpoint := settings.checkpoint) is not None and checkpoint.exists():
         run = run.resumed(checkpoint)
-    step = make_step(loss, optimiser, dtype, observers=observers(settings))
+    step = make_step(loss, optimiser, dtype, jit, observers=observers(settings))
 
     with Session(settings, log) as session:
         session.begin(run, source)

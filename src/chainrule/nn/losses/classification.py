@@ -108,8 +108,9 @@ def _of_classes(
         losses = -chosen
         spread = -np.sum(log_p, axis=-1) if smoothing else None
     else:
-        share = np.where(counted, weights[index], 0.0)
-        losses = -chosen * weights[index]
+        weight = np.array(weights)[index]  # a copy can be indexed by what is known later
+        share = np.where(counted, weight, 0.0)
+        losses = -chosen * weight
         spread = -np.sum(log_p * weights, axis=-1) if smoothing else None
     if spread is not None:
         losses = (1.0 - smoothing) * losses + (smoothing / classes) * spread

@@ -1,0 +1,90 @@
+"""A small language: its grammar makes texts and tells whether a sentence is right.
+
+A sentence has a subject, at times with a clause of its own ("the owls that the frog hears"), and a
+verb that agrees with the subject's number, however far away that is.
+"""
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+NOUNS = ("cat", "dog", "owl", "bear", "crow", "goat", "hare", "frog")
+ADJECTIVES = ("small", "old", "grey", "quiet", "hungry")
+DEEDS = ("sleep", "sing", "wait", "dream")  # of one alone
+RELATIONS = ("see", "hear", "follow", "fear")  # between two
+PLACES = ("in the wood", "by the river", "under the moon")
+ALPHABET = " .abcdefghijklmnopqrstuvwxyz\n"
+
+
+class Speaker:
+    """Draws words, and adds up how much each choice says, in bits."""
+
+    def __init__(self, rng):
+        self.rng, self.bits = rng, 0.0
+
+    def choose(self, words):
+        self.bits += np.log2(len(words))
+        return words[self.rng.integers(len(words))]
+
+    def noun(self, plural):
+        described = self.choose((False, True))
+        words = ["the", *([self.choose(ADJECTIVES)] if described else [])]
+        return [*words, self.choose(NOUNS) + ("s" if plural else "")]
+
+    def verb(self, verbs, plural):
+        return self.choose(verbs) + ("" if plural else "s")
+
+    def sentence(self):
+        plural = self.choose((False, True))
+        words = self.noun(plural)
+        if self.choose((False, True)):
+            other = self.choose((False, True))
+            words += ["that", *self.noun(other), self.verb(RELATIONS, other)]
+        words.append(self.verb(DEEDS, plural))
+        if self.choose((False, True)):
+            words.append(self.choose(PLACES))
+        return " ".join(words) + ".\n"
+
+
+def text(seed, sentences):
+    """Return a text, and the bits per character that nobody can know beforehand."""
+    speaker = Speaker(np.random.default_rng(seed))
+    written = "".join(speaker.sentence() for _ in range(sentences))
+    return written, speaker.bits / len(written)
+
+
+@cache
+def _nouns(plural):
+    nouns = [noun + ("s" if plural else "") for noun in NOUNS]
+    return {f"the {words}" for words in nouns} | {
+        f"the {adjective} {noun}" for adjective, noun in product(ADJECTIVES, nouns)
+    }
+
+
+def is_right(sentence):
+    """Tell whether a sentence (without its end of line) belongs to the language."""
+    if not sentence.endswith("."):
+        return False
+    words = sentence[:-1]
+    for place in PLACES:
+        words = words.removesuffix(f" {place}")
+    subject, _, deed = words.rpartition(" ")
+    for plural in (False, True):
+        ending = "" if plural else "s"
+        if deed in {verb + ending for verb in DEEDS}:
+            return _is_subject(subject, plural)
+    return False
+
+
+def _is_subject(subject, plural):
+    noun, that, clause = subject.partition(" that ")
+    if noun not in _nouns(plural):
+        return False
+    if not that:
+        return True
+    other, _, verb = clause.rpartition(" ")
+    return any(
+        other in _nouns(many) and verb in {v + ("" if many else "s") for v in RELATIONS}
+        for many in (False, True)
+    )

@@ -9,11 +9,11 @@ from itertools import product
 
 import numpy as np
 
-NOUNS = ("cat", "dog", "owl", "bear", "crow", "goat", "hare", "frog")
-ADJECTIVES = ("small", "old", "grey", "quiet", "hungry")
-DEEDS = ("sleep", "sing", "wait", "dream")  # of one alone
-RELATIONS = ("see", "hear", "follow", "fear")  # between two
-PLACES = ("in the wood", "by the river", "under the moon")
+NOUNS = ("cat", "dog", "owl", "crow", "hare", "frog")
+ADJECTIVES = ("old", "grey", "small")
+DEEDS = ("sleep", "sing", "wait")  # of one alone
+RELATIONS = ("see", "hear", "fear")  # between two
+PLACES = ("in the wood", "by the river")
 ALPHABET = " .abcdefghijklmnopqrstuvwxyz\n"
 
 

@@ -388,13 +388,12 @@ def test_the_loop_costs_less_than_three_percent_of_five_milliseconds():
 @pytest.mark.parametrize("dtype", [None, np.float32])
 def test_compiled_training_goes_where_plain_training_goes(dtype):
     first, second = random.split(random.key(0))
-    layers = nn.Linear.init(first, 3, 8), nn.BatchNorm.init(8), nn.tanh, nn.Dropout(0.2)
+    layers = nn.Linear.init(first, 3, 8), nn.tanh, nn.BatchNorm.init(8), nn.Dropout(0.2)
     start = nn.Sequential(*layers, nn.Linear.init(second, 8, 1))
     x = np.random.default_rng(0).normal(size=(20, 3))
-    settings = dict(state=nn.init_state(start), dtype=dtype, folder=None, log=None, epochs=3)
     run = functools.partial(
         train.fit, start, train.supervised(nn.squared_error), (x, x[:, :1]), optim.adam(0.01),
-        batch_size=8, **settings,
+        batch_size=8, state=nn.init_state(start), dtype=dtype, folder=None, log=None, epochs=3,
     )  # fmt: skip
     plain, compiled = run(), run(jit=True)
     tolerance = 1e-12 if dtype is None else 1e-5

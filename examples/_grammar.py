@@ -4,16 +4,12 @@ A sentence has a subject, at times with a clause of its own ("the owls that the 
 verb that agrees with the subject's number, however far away that is.
 """
 
-from functools import cache
-from itertools import product
-
 import numpy as np
 
 NOUNS = ("cat", "dog", "owl", "crow", "hare", "frog")
-ADJECTIVES = ("old", "grey", "small")
 DEEDS = ("sleep", "sing", "wait")  # of one alone
 RELATIONS = ("see", "hear", "fear")  # between two
-PLACES = ("in the wood", "by the river")
+PLACES = ("here", "by day", "at night")
 ALPHABET = " .abcdefghijklmnopqrstuvwxyz\n"
 
 
@@ -28,9 +24,7 @@ class Speaker:
         return words[self.rng.integers(len(words))]
 
     def noun(self, plural):
-        described = self.choose((False, True))
-        words = ["the", *([self.choose(ADJECTIVES)] if described else [])]
-        return [*words, self.choose(NOUNS) + ("s" if plural else "")]
+        return ["the", self.choose(NOUNS) + ("s" if plural else "")]
 
     def verb(self, verbs, plural):
         return self.choose(verbs) + ("" if plural else "s")
@@ -54,12 +48,24 @@ def text(seed, sentences):
     return written, speaker.bits / len(written)
 
 
-@cache
+def encode(written):
+    """Return the places of a text's characters in the alphabet."""
+    return np.array([ALPHABET.index(character) for character in written])
+
+
+def decode(codes):
+    return "".join(ALPHABET[code] for code in codes)
+
+
+def pieces(written, length):
+    """Return pieces of a text, as codes, that begin just before its sentences."""
+    codes = encode("\n" + written)
+    begins = np.flatnonzero(codes[: len(codes) - length] == encode("\n"))
+    return codes[begins[:, np.newaxis] + np.arange(length)]
+
+
 def _nouns(plural):
-    nouns = [noun + ("s" if plural else "") for noun in NOUNS]
-    return {f"the {words}" for words in nouns} | {
-        f"the {adjective} {noun}" for adjective, noun in product(ADJECTIVES, nouns)
-    }
+    return {f"the {noun}" + ("s" if plural else "") for noun in NOUNS}
 
 
 def is_right(sentence):

@@ -84,3 +84,8 @@ def arguments(script):
     options.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
     options.add_argument("--out", type=Path, default=Path(), help="folder for the picture")
     return options.parse_args()
+
+
+def keep_losses(losses):
+    """Return a callback for ``fit`` that appends the loss of every step to a list."""
+    return lambda event, run: losses.append(event["loss"]) if event["event"] == "step" else None

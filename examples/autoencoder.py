@@ -28,20 +28,19 @@ class Autoencoder(nn.Printed):
         return self.decoder(self.encoder(images))
 
 
-def network(key, *sizes, dtype):
-    layers = []
-    for key, inputs, outputs in zip(random.split(key, len(sizes) - 1), sizes, sizes[1:], strict=False):
-        layers += [nn.Linear.init(key, inputs, outputs, dtype=dtype), nn.silu]
-    return nn.Sequential(*layers[:-1])
+def network(key, inputs, outputs, dtype):
+    first, second, third = random.split(key, 3)
+    return nn.Sequential(
+        nn.Linear.init(first, inputs, WIDTH, dtype=dtype), nn.silu,
+        nn.Linear.init(second, WIDTH, WIDTH, dtype=dtype), nn.silu,
+        nn.Linear.init(third, WIDTH, outputs, dtype=dtype),
+    )  # fmt: skip
 
 
 def start(seed=0, dtype=np.float32):
     """Return the model before training."""
     first, second = random.split(random.key(seed))
-    return Autoencoder(
-        network(first, 64, WIDTH, WIDTH, 2, dtype=dtype),
-        network(second, 2, WIDTH, WIDTH, 64, dtype=dtype),
-    )
+    return Autoencoder(network(first, 64, 2, dtype), network(second, 2, 64, dtype))
 
 
 def loss(model, images):
@@ -73,9 +72,9 @@ def draw(model):
     left.colorbar(points, ax=axes, ticks=range(10), label="digit (the network was never told)")
     right.suptitle("Held-out digits (above), and as drawn from two numbers (below)")
     panels = right.subplots(4, 5)
-    picked = [np.flatnonzero(LABELS == digit)[0] for digit in range(10)]
+    picked = [list(LABELS).index(digit) for digit in range(10)]
     for place, i in enumerate(picked):
-        row, column = 2 * (place // 5), place % 5
+        row, column = place // 5 * 2, place % 5
         panels[row, column].imshow(TEST[i].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
         again = model(TEST[i : i + 1]).reshape(8, 8)
         panels[row + 1, column].imshow(again, cmap="gray_r", vmin=0, vmax=1)

@@ -1,8 +1,8 @@
 """Two networks learn a language character by character: a GRU and a transformer.
 
 The text comes from a grammar, so two things are known that no other text would tell: how well the
-next character can be guessed at all, and whether what the networks write is right. A verb must agree
-with a subject up to 40 characters before it.
+next character can be guessed at all, and whether what the networks write is right. A verb must
+agree with a subject some 25 characters before it.
 
     python characters.py
 """
@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from _grammar import ALPHABET, is_right, text
-from _shared import arguments, save
+from _grammar import ALPHABET, decode, encode, is_right, pieces, text
+from _shared import arguments, keep_losses, save
 from matplotlib.figure import Figure
 
 from chainrule import data, nn, optim, random, train
 
-LENGTH, BATCH, STEPS, WIDTH = 64, 32, 1500, 64
-CODES = {character: code for code, character in enumerate(ALPHABET)}
+LENGTH, BATCH, STEPS, WIDTH = 46, 32, 1500, 64
 TEXT, BITS = text(0, 6000)
 UNSEEN, UNSEEN_BITS = text(1, 300)
 
@@ -65,29 +64,22 @@ def loss(model, codes):
     return nn.cross_entropy(model(codes[:, :-1]), codes[:, 1:])
 
 
-def windows(written):
-    """Return pieces of a text that begin with its sentences, the end of the one before included."""
-    codes = np.array([CODES[character] for character in "\n" + written])
-    begins = np.flatnonzero(codes[: -LENGTH - 1] == CODES["\n"])
-    return codes[begins[:, np.newaxis] + np.arange(LENGTH + 1)]
-
-
 def batches(seed=0):
-    return data.Batches(windows(TEXT), BATCH, key=seed, last="drop")
+    return data.Batches(pieces(TEXT, LENGTH + 1), BATCH, key=seed, last="drop")
 
 
 def optimiser():
-    rate = optim.warmup_cosine(peak=5e-3, warmup=50, steps=STEPS)
+    rate = optim.warmup_cosine(peak=1e-2, warmup=50, steps=STEPS)
     return optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(rate, weight_decay=0.01))
 
 
 def write(model, key, count):
     """Return sentences whose characters are drawn one by one from what the model expects."""
-    codes = np.full((count, 1), CODES["\n"])
+    codes = np.full((count, 1), encode("\n"))
     for k in random.split(key, LENGTH):
         drawn = random.categorical(k, model(codes)[:, -1])
         codes = np.concatenate([codes, drawn[:, np.newaxis]], axis=1)
-    return ["".join(ALPHABET[c] for c in row[1:]).partition("\n")[0] for row in codes]
+    return [decode(row[1:]).partition("\n")[0] for row in codes]
 
 
 def main():
@@ -97,21 +89,20 @@ def main():
     print(f"a text of {len(TEXT)} characters; the best guess leaves {UNSEEN_BITS:.3f} bits of each")
     for kind in (Recurrent, Transformer):
         begin, bits, first = time.perf_counter(), [], start(kind, args.seed)
-        keep = lambda event, run: bits.append(event["loss"]) if event["event"] == "step" else None
         model = train.fit(
-            first, loss, batches(args.seed), optimiser(), steps=STEPS, jit=True, callbacks=[keep],
-            folder=None, log=None,
+            first, loss, batches(args.seed), optimiser(), steps=STEPS, jit=True,
+            callbacks=[keep_losses(bits)], folder=None, log=None,
         ).model  # fmt: skip
         seconds = time.perf_counter() - begin
         axes.plot(np.array(bits) / np.log(2), label=kind.__name__)
-        unseen = loss(model, windows(UNSEEN)) / np.log(2)
+        unseen = loss(model, pieces(UNSEEN, LENGTH + 1)) / np.log(2)
         sentences = write(model, random.key(1), 200)
         right = np.mean([is_right(sentence) for sentence in sentences])
         print(f"\n{kind.__name__}: {nn.parameter_count(model):,} parameters, {seconds:.0f} s")
         print(f"unseen text: {unseen:.3f} bits per character; sentences right: {right:.1%}")
         print("it writes:", *sentences[:4], sep="\n    ")
-        #assert unseen < UNSEEN_BITS + 0.1
-        #assert right > 0.9
+        # assert unseen < UNSEEN_BITS + 0.1
+        # assert right > 0.9
     axes.axhline(BITS, color="grey", linestyle="--", label="the grammar's own uncertainty")
     axes.set(title="Learning a language", xlabel="step", ylabel="bits per character")
     axes.set_ylim(0, 5)

@@ -1,7 +1,6 @@
 """A convolutional network reads handwritten digits: 98.5 % or more of those it has never seen.
 
-What a convolution has learned holds wherever a digit stands, so training shifts the digits at
-random by up to one pixel.
+Training shifts the digits at random by up to one pixel.
 
     python digits_cnn.py
 """
@@ -54,11 +53,10 @@ def optimiser():
 
 def learn(seed=0):
     """Train; return what `fit` gives."""
-    model = start(seed)
     return train.fit(
-        model, loss, batches(seed), optimiser(), epochs=EPOCHS, jit=True, state=nn.init_state(model),
-        validation=TEST, metrics={"accuracy": train.supervised(train.accuracy)},
-        folder=None, log=None,
+        start(seed), loss, batches(seed), optimiser(), epochs=EPOCHS, jit=True,
+        state=nn.init_state(start(seed)), validation=TEST,
+        metrics={"accuracy": train.supervised(train.accuracy)}, folder=None, log=None,
     )  # fmt: skip
 
 
@@ -71,19 +69,16 @@ def draw(model, state):
     above.suptitle("The 16 learned filters of the first layer: red adds, blue subtracts")
     for axes, weights in zip(above.subplots(2, 8).flat, filters, strict=True):
         shown = axes.imshow(weights, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        axes.set(xticks=[], yticks=[])
     above.colorbar(shown, ax=above.axes, label="weight")
 
     image = TEST[0][:1]
-    below.suptitle(f"A held-out {TEST_LABELS[0]}, and where 14 of the filters respond to it")
+    below.suptitle(f"A held-out {TEST_LABELS[0]}, and where the first 15 of them respond to it")
     panels = below.subplots(2, 8)
     normalised, _ = model[1](model[0](image), state[1])
     maps = [image[0, 0], *nn.relu(normalised)[0]]
-    gray = panels.flat[0].imshow(maps[0], cmap="gray_r")
-    gray.axes.set_title("the image", fontsize="small")
-    for axes, response in zip(panels.flat[1:], maps[1:], strict=False):
-        axes.imshow(response, cmap="viridis")
-    for axes in panels.flat:
+    for axes, shade in zip(panels.flat, maps, strict=False):
+        axes.imshow(shade, cmap="gray_r" if shade is maps[0] else "viridis")
+    for axes in (*above.axes[:16], *below.axes):
         axes.set(xticks=[], yticks=[])
     return figure
 

@@ -1,8 +1,8 @@
 """A network learns to balance a pole on a cart by trying, from rewards alone.
 
-The cart is that of Barto, Sutton and Anderson (1983): pushed left or right at each step, until the
-pole falls or the cart leaves its track. The gradient of the expected reward is that of the log of
-the probability of what was done, weighted by what came of it (REINFORCE; Williams, 1992).
+A reward is given for each step until the pole falls. The gradient of the expected reward is that
+of the log of the probability of what was done, weighted by what came of it (REINFORCE; Williams,
+1992).
 
     python policy_gradient.py
 """
@@ -10,24 +10,13 @@ the probability of what was done, weighted by what came of it (REINFORCE; Willia
 import time
 
 import numpy as np
+from _cart_pole import STEP, is_up, push
 from _shared import arguments, save
 from matplotlib.figure import Figure
 
 from chainrule import jit, nn, optim, random, value_and_grad
 
 CARTS, LIMIT, ROUNDS, DISCOUNT = 32, 500, 60, 0.99
-GRAVITY, CART, POLE, HALF_LENGTH, FORCE, STEP = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
-
-
-def push(state, right):
-    """Return the states after one step, for carts that are pushed to the right or to the left."""
-    x, v, angle, spin = state.T
-    sin, cos = np.sin(angle), np.cos(angle)
-    total = CART + POLE
-    pushed = (np.where(right, FORCE, -FORCE) + POLE * HALF_LENGTH * spin**2 * sin) / total
-    turn = (GRAVITY * sin - cos * pushed) / (HALF_LENGTH * (4 / 3 - POLE * cos**2 / total))
-    thrust = pushed - POLE * HALF_LENGTH * turn * cos / total
-    return state + STEP * np.stack([v, thrust, spin, turn], axis=1)
 
 
 def start(seed=0):
@@ -44,9 +33,11 @@ def play(policy, key, carts=CARTS, limit=LIMIT):
     up, states, actions, alive = np.ones(carts, bool), [], [], []
     for t in range(limit):
         right = luck[t] < nn.softmax(policy(state))[:, 1]
-        states.append(state), actions.append(right), alive.append(up)
+        states.append(state)
+        actions.append(right)
+        alive.append(up)
         state = np.where(up[:, np.newaxis], push(state, right), state)
-        up = up & (np.abs(state[:, 0]) < 2.4) & (np.abs(state[:, 2]) < np.radians(12))
+        up = up & is_up(state)
     return np.stack(states), np.stack(actions).astype(int), np.stack(alive).astype(float)
 
 

@@ -6,6 +6,8 @@ verb that agrees with the subject's number, however far away that is.
 
 import numpy as np
 
+from chainrule import random
+
 NOUNS = ("cat", "dog", "owl", "crow", "hare", "frog")
 DEEDS = ("sleep", "sing", "wait")  # of one alone
 RELATIONS = ("see", "hear", "fear")  # between two
@@ -62,6 +64,15 @@ def pieces(written, length):
     codes = encode("\n" + written)
     begins = np.flatnonzero(codes[: len(codes) - length] == encode("\n"))
     return codes[begins[:, np.newaxis] + np.arange(length)]
+
+
+def write(model, key, count, length):
+    """Return sentences whose characters are drawn one by one from what a model expects."""
+    codes = np.full((count, 1), encode("\n"))
+    for k in random.split(key, length):
+        drawn = random.categorical(k, model(codes)[:, -1])
+        codes = np.concatenate([codes, drawn[:, np.newaxis]], axis=1)
+    return [decode(row[1:]).partition("\n")[0] for row in codes]
 
 
 def _nouns(plural):

@@ -6,7 +6,6 @@ best linear method, principal components, needs three times as many numbers for 
     python autoencoder.py
 """
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,15 +65,13 @@ def draw(model):
     figure = Figure(figsize=(10, 5), layout="constrained")
     left, right = figure.subfigures(1, 2)
     codes = model.encoder(TEST)
-    axes = left.subplots()
-    points = axes.scatter(*codes.T, c=LABELS, cmap="tab10", s=12)
-    axes.set(title="Held-out digits in two numbers")
-    left.colorbar(points, ax=axes, ticks=range(10), label="digit (the network was never told)")
+    points = left.subplots().scatter(*codes.T, c=LABELS, cmap="tab10", s=12)
+    left.suptitle("Held-out digits in two numbers")
+    left.colorbar(points, ticks=range(10), label="digit (the network was never told)")
     right.suptitle("Held-out digits (above), and as drawn from two numbers (below)")
     panels = right.subplots(4, 5)
-    picked = [list(LABELS).index(digit) for digit in range(10)]
-    for place, i in enumerate(picked):
-        row, column = place // 5 * 2, place % 5
+    for digit in range(10):
+        i, row, column = list(LABELS).index(digit), digit // 5 * 2, digit % 5
         panels[row, column].imshow(TEST[i].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
         again = model(TEST[i : i + 1]).reshape(8, 8)
         panels[row + 1, column].imshow(again, cmap="gray_r", vmin=0, vmax=1)
@@ -85,16 +82,14 @@ def draw(model):
 
 def main():
     args = arguments(__doc__)
-    begin = time.perf_counter()
     model = train.fit(
         start(args.seed), loss, batches(args.seed), optimiser(), epochs=EPOCHS, jit=True,
         folder=None, log=None,
     ).model  # fmt: skip
-    print(f"{EPOCHS} epochs in {time.perf_counter() - begin:.1f} s")
     error = float(loss(model, TEST))
-    print(f"squared error per pixel, held-out digits: 2 numbers of the network {error:.4f}")
+    print(f"squared error per pixel of held-out digits: {error:.4f} from 2 numbers of the network")
     for count in (2, 4, 6):
-        print(f"{count:26} principal components          {error_of_components(count):.4f}")
+        print(f"{error_of_components(count):50.4f} from {count} principal components")
     save(draw(model), args.out / "autoencoder.png")
     assert error < error_of_components(5)
 

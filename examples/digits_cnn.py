@@ -5,8 +5,6 @@ Training shifts the digits at random by up to one pixel.
     python digits_cnn.py
 """
 
-import time
-
 import numpy as np
 from _shared import arguments, save
 from matplotlib.figure import Figure
@@ -86,10 +84,8 @@ def draw(model, state):
 def main():
     args = arguments(__doc__)
     print(start(args.seed))
-    begin = time.perf_counter()
     result = learn(args.seed)
     accuracy = result.history[-1]["validation"]["accuracy"]
-    print(f"{result.steps} steps in {time.perf_counter() - begin:.1f} s")
     print(f"accuracy on {len(TEST_LABELS)} held-out digits: {accuracy:.2%}")
     save(draw(result.model, result.state), args.out / "digits_cnn.png")
     assert accuracy >= 0.985

@@ -7,8 +7,6 @@ the network a derivative; it predicts far longer than it has seen.
     python neural_ode.py
 """
 
-import time
-
 import numpy as np
 from _shared import arguments, save
 from matplotlib.figure import Figure
@@ -85,12 +83,10 @@ def draw(model, path, predicted):
 
 def main():
     args = arguments(__doc__)
-    begin = time.perf_counter()
     result = train.fit(
         start(args.seed), loss, batches(args.seed), optimiser(), steps=STEPS, jit=True,
         validate_every=STEPS // 5, folder=None,
     )  # fmt: skip
-    print(f"{STEPS} steps in {time.perf_counter() - begin:.0f} s")
     path, predicted = (solve(f, np.array([2.2, 0.0]), 150) for f in (pendulum, result.model))
     error = np.sqrt(np.mean((path - predicted) ** 2))
     print(f"a run of 150 steps, {150 // SEEN} times as long as any seen: error {error:.3f}")

@@ -7,8 +7,6 @@ of the log of the probability of what was done, weighted by what came of it (REI
     python policy_gradient.py
 """
 
-import time
-
 import numpy as np
 from _cart_pole import STEP, is_up, push
 from _shared import arguments, save
@@ -25,13 +23,13 @@ def start(seed=0):
     return nn.Sequential(nn.Linear.init(first, 4, 32), nn.tanh, nn.Linear.init(second, 32, 2))
 
 
-def play(policy, key, carts=CARTS, limit=LIMIT):
+def play(policy, key, carts=CARTS):
     """Return states (time, carts, 4), pushes to the right, and whether each cart was still up."""
     first, second = random.split(key)
     state = random.uniform(first, (carts, 4), low=-0.05, high=0.05)
-    luck = random.uniform(second, (limit, carts))
+    luck = random.uniform(second, (LIMIT, carts))
     up, states, actions, alive = np.ones(carts, bool), [], [], []
-    for t in range(limit):
+    for t in range(LIMIT):
         right = luck[t] < nn.softmax(policy(state))[:, 1]
         states.append(state)
         actions.append(right)
@@ -46,8 +44,8 @@ def advantage(alive):
     returns, later = np.zeros_like(alive), 0.0
     for t in reversed(range(len(alive))):
         returns[t] = later = alive[t] + DISCOUNT * later * alive[t]
-    mean = np.sum(returns) / np.sum(alive)
-    return alive * (returns - mean) / np.sqrt(np.sum(alive * (returns - mean) ** 2) / np.sum(alive))
+    mean, deviation = np.mean(returns[alive > 0]), np.std(returns[alive > 0])
+    return alive * (returns - mean) / deviation
 
 
 def loss(policy, states, actions, weights):
@@ -77,29 +75,24 @@ def draw(lengths, states, alive):
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(lengths, ".", color="C0", alpha=0.15)
-    left.plot(np.mean(lengths, axis=1), color="C0", label="mean of 32 carts")
-    left.set(title="How long the pole stays up", xlabel="round of training", ylabel="steps")
-    left.legend()
+    left.plot(np.mean(lengths, axis=1), color="C0")
+    left.set(title="How long the poles stay up, and their mean", xlabel="round", ylabel="steps")
     times = STEP * np.arange(len(states))
     for cart in range(5):
         right.plot(times, np.where(alive, np.degrees(states[:, :, 2]), np.nan)[:, cart])
     right.axhspan(-12, 12, color="C2", alpha=0.1)
-    right.set(title="Five poles under the learned policy", xlabel="seconds")
-    right.set_ylabel("angle, degrees (beyond 12 it has fallen)")
+    right.set(title="Five poles under the learned policy", xlabel="seconds", ylabel="degrees")
     return figure
 
 
 def main():
     args = arguments(__doc__)
-    begin = time.perf_counter()
     policy, lengths = learn(args.seed)
-    print(f"{ROUNDS} rounds of {CARTS} carts in {time.perf_counter() - begin:.1f} s")
-    for i in (0, ROUNDS // 4, ROUNDS // 2, ROUNDS - 1):
+    for i in (0, ROUNDS // 4, ROUNDS // 2):
         print(f"round {i + 1:3}: up for {np.mean(lengths[i]):5.1f} of {LIMIT} steps")
-    states, _, alive = play(policy, random.key(args.seed + 2), carts=200, limit=500)
-    print(f"200 new carts: up for {np.mean(np.sum(alive, axis=0)):.1f} of 500 steps")
+    states, _, alive = play(policy, random.key(args.seed + 2), carts=200)
+    print(f"200 new carts: up for {np.mean(np.sum(alive, axis=0)):.1f} of {LIMIT} steps")
     save(draw(lengths, states, alive), args.out / "policy_gradient.png")
-    assert np.mean(lengths[-1]) > 195
     assert np.mean(np.sum(alive, axis=0)) > 450
 
 

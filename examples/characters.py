@@ -47,7 +47,6 @@ class Transformer(nn.Printed):
 
 
 def start(kind, seed=0, dtype=np.float32):
-    """Return a model before training."""
     keys = random.split(random.key(seed), 5)
     embedding = nn.Embedding.init(keys[0], len(ALPHABET), WIDTH, dtype=dtype)
     head = nn.Linear.init(keys[1], WIDTH, len(ALPHABET), dtype=dtype)
@@ -89,7 +88,8 @@ def main():
         print(f"\n{kind.__name__}: {nn.parameter_count(model):,} parameters")
         print(f"unseen text: {unseen:.3f} bits per character; sentences right: {right:.1%}")
         print("it writes:", *sentences[:4], sep="\n    ")
-        assert unseen < UNSEEN_BITS + 0.05 and right > (0.5 if kind is Recurrent else 0.9)
+        assert unseen < UNSEEN_BITS + 0.05
+        assert right > (0.5 if kind is Recurrent else 0.9)
     axes.axhline(BITS, color="grey", linestyle="--", label="the grammar's own uncertainty")
     axes.set(title="Learning a language", xlabel="step", ylabel="bits per character", ylim=(0, 5))
     axes.legend()

@@ -128,8 +128,7 @@ def fit(
         epochs=epochs, steps=steps, loss=loss, validation=validation, metrics=metrics or {},
         monitor=monitor, mode=mode, patience=patience, validate_every=validate_every, dtype=dtype,
         batch_size=batch_size, callbacks=with_live_view(callbacks, live), save_every=save_every,
-        folder=folder_of_run(folder, resume),
-    )  # fmt: skip
+        folder=folder_of_run(folder, resume))  # fmt: skip
     run = Run.begin(model, optimiser, state, step_key, source)
     # without resume=True there is none: folder_of_run has seen to that
     if (checkpoint := settings.checkpoint) is not None and checkpoint.exists():

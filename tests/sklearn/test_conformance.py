@@ -38,7 +38,7 @@ ESTIMATORS = {
         channels=(4,), hidden_layer_sizes=(), learning_rate=0.1, max_iter=8, jit=False
     ),
     "RNNClassifier": RNNClassifier(
-        cell="rnn", hidden_size=6, learning_rate=0.1, max_iter=6, jit=False
+        cell="rnn", hidden_size=6, learning_rate=0.1, max_iter=4, jit=False
     ),
     "NeuralEstimator of classes": NeuralEstimator(network, nn.cross_entropy, **QUICK),
     "NeuralEstimator of numbers": NeuralEstimator(network, nn.squared_error, **QUICK),

@@ -208,7 +208,7 @@ class CNNClassifier(_Classifier):
         (height, width) or (channels, height, width) of images that come as rows of pixels. By
         default rows whose length is a square number are square images, and others are lines.
     channels : tuple of int
-        Of each convolution. Each is followed by a pool of 2 × 2.
+        Of each convolution. Each is followed by a pool of 2 × 2 that leaves at least 4 × 4.
     kernel_size : int
         Of the convolutions; odd.
     hidden_layer_sizes : tuple of int

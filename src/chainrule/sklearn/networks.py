@@ -28,6 +28,9 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "identity": identity,
 }
 
+_LEAST = 4
+"""Height and width below which an image is not pooled: what is where would be lost."""
+
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
@@ -104,8 +107,8 @@ def convolutional(
 ) -> nn.Sequential:
     """Return a network for images of shape (channels, height, width).
 
-    Each convolution keeps the size and is followed by a pool of 2 × 2, as long as there is
-    something to pool.
+    Each convolution keeps the size and is followed by a pool of 2 × 2, as long as that leaves at
+    least 4 × 4.
 
     Examples
     --------
@@ -127,7 +130,7 @@ def convolutional(
             nn.Conv2d.init(k, depth, count, kernel_size, padding="same", dtype=dtype),
             bend,
         ]
-        pool = tuple(min(2, size) for size in space)
+        pool = tuple(2 if size >= 2 * _LEAST else 1 for size in space)
         if max(pool) > 1:
             layers.append(nn.MaxPool2d(pool))
         space = [size // step for size, step in zip(space, pool, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import imports, memory, networks, results
+from . import imports, limits, memory, networks, results
 from .page import table
 from .results import time_text
 
@@ -21,7 +21,12 @@ def measure_import() -> dict[str, Any]:
     return imports.measure(15)
 
 
-EXTRAS = {"networks": networks.measure, "memory": measure_memory, "import": measure_import}
+EXTRAS = {
+    "networks": networks.measure,
+    "limits": limits.measure,
+    "memory": measure_memory,
+    "import": measure_import,
+}
 
 
 def sections() -> dict[str, str]:

@@ -57,10 +57,11 @@ def _ratios(lines: list[Line]) -> Figure:
         colour = REACHED if line.reached else MISSED
         # bars start at 1, the best peer: to the left is faster
         axes.barh(row, line.ratio - 1.0, left=1.0, color=colour, height=0.6)
-        side = -1 if line.ratio < 1 else 1
+        # where the mark of the target is not
+        side = -1 if line.reached else 1
         axes.annotate(
             f"{line.ratio:.2f}",
-            (line.ratio, row),
+            (line.ratio if line.reached else max(line.ratio, 1.0), row),
             xytext=(4 * side, 0),
             textcoords="offset points",
             ha="right" if side < 0 else "left",
@@ -73,7 +74,7 @@ def _ratios(lines: list[Line]) -> Figure:
     axes.set_yticks(range(len(lines)), [line.case.title for line in lines], fontsize=9)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.set_xlabel("CPU time of chainrule jit, as a fraction of the best peer's")
-    axes.plot([], [], color=TARGET, linewidth=2, label="target")
+    axes.plot([], [], "|", color=TARGET, markersize=12, markeredgewidth=2, label="target")
     axes.barh([0], [0], color=REACHED, label="reached")
     axes.barh([0], [0], color=MISSED, label="not reached")
     figure.legend(loc="outside upper right", ncols=3, frameon=False)

@@ -8,9 +8,11 @@
 import argparse
 import sys
 import time
+import warnings
 from importlib.util import find_spec
 
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -54,6 +56,7 @@ def main():
         "components and a network": lambda: searched(rows, labels),
         "convolutions": lambda: convolutional(rows, labels, 4 if quick else 8),
     }
+    warnings.simplefilter("ignore", ConvergenceWarning)  # a few passes are meant to be enough
     print(f"{len(images)} images to learn from, {len(test_images)} to be judged by")
     accuracy = {}
     for name, learn in methods.items():

@@ -10,6 +10,7 @@ from ..program.program import Program
 from ..trace.body import Body
 from ..transform.columns import split_rows
 from ..transform.looping import improve_loops
+from ..transform.one_hot import compare_with_indices
 from ..transform.rerolling import reroll
 from ..transform.simplification import simplify
 
@@ -27,6 +28,7 @@ def lowered(program: Program) -> Program:
     elif len(program) > UNROLLED:
         program = reroll(program, minimum=REPEATS)
     program = simplify(improve_loops(simplify(program)))
+    program = compare_with_indices(program)
     equations, outputs = _opened(program.equations, program.outputs)
     return Program(program.inputs, tuple(equations), outputs, program.name)
 

@@ -373,9 +373,9 @@ def test_the_loop_costs_less_than_three_percent_of_five_milliseconds():
     def shortest(f, arguments):
         times = []
         for given in arguments:
-            began = time.perf_counter()
+            began = time.process_time()
             f(*given)
-            times.append(time.perf_counter() - began)
+            times.append(time.process_time() - began)
         return min(times)
 
     with tempfile.TemporaryDirectory() as folder:

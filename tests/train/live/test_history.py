@@ -165,6 +165,11 @@ class TestPace:
             assert spent <= 0.02 * now + cost
         assert count >= min(0.01 * 20 / cost, 50)
 
+    def test_a_first_record_that_is_known_to_be_dear_waits(self):
+        times = iter([0.0, 0.0, 50.0, 99.0, 101.0])
+        pace = Pace(share=0.01, floor=0.05, density=100, clock=lambda: next(times))
+        assert [pace.due(expected=1.0) for _ in range(4)] == [False, False, False, True]
+
     def test_a_day_of_records_is_bounded(self):
         now, count = 0.0, 0
         pace = Pace(share=0.02, floor=0.05, density=200, clock=lambda: now)

@@ -14,8 +14,8 @@ class Pace:
 
     Two records are ``floor`` seconds apart or a fixed part of the time so far, whichever is more:
     a short run is recorded closely, and the records of a long one do not outgrow the disk. On top
-    of that, all records together may cost a ``share`` of the time so far. The first is due after
-    ``delay`` seconds, whatever it will cost.
+    of that, all records together may cost a ``share`` of the time so far. The first is always
+    due, unless it is known what it will cost.
 
     Parameters
     ----------
@@ -26,8 +26,6 @@ class Pace:
     density : float
         Records that are ``elapsed / density`` seconds apart number about ``density`` for each
         factor of e in the length of the run.
-    delay : float
-        Seconds until the first record.
     clock : callable
         Gives the time in seconds.
 
@@ -52,17 +50,17 @@ class Pace:
         share: float,
         floor: float,
         density: float,
-        delay: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.share, self.floor, self.density, self.clock = share, floor, density, clock
         self._began = clock()
-        self._next = self._began + delay
+        self._next = self._began
         self._spent = 0.0
 
-    def due(self) -> bool:
-        """Whether it is time for another record."""
-        return self.clock() >= self._next
+    def due(self, expected: float = 0.0) -> bool:
+        """Whether it is time for another record, which is expected to take so many seconds."""
+        now = self.clock()
+        return now >= self._next and expected <= self.share * (now - self._began)
 
     @contextmanager
     def recording(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class Recorder:
         folder: Path,
         *,
         validation: Any = None,
-        share: float = 0.02,
+        share: float = 0.015,
         predict: Callable[[Any, Any], Any] | None = None,
         class_names: Sequence[str] | None = None,
         image_shape: tuple[int, ...] | None = None,
@@ -67,11 +68,11 @@ class Recorder:
         self._batch_size = batch_size
         self._dtype = dtype
         self._logs: list[EventLog] = []
-        self._norms = Pace(0.35 * share, floor=0.05, density=200)
-        self._histograms = Pace(0.35 * share, floor=0.25, density=100)
-        # Of a run that is over sooner, the end alone is judged.
-        self._answers = Pace(0.3 * share, floor=0.5, density=100, delay=3.0)
+        self._norms = Pace(0.25 * share, floor=0.05, density=200)
+        self._histograms = Pace(0.25 * share, floor=0.25, density=100)
+        self._answers = Pace(0.5 * share, floor=0.5, density=100)
         self._answered = -1
+        self._stepped = 0.0
 
     def start(self, run: Run) -> None:
         """Open the files and note the names of the parameters."""
@@ -94,10 +95,12 @@ class Recorder:
         if self._histograms.due():
             with self._histograms.recording():
                 self._record_histograms(run, gradients)
+        self._stepped = time.monotonic()
 
     def evaluated(self, run: Run) -> None:
         """Judge the model on the validation data."""
-        if self._answers.due():
+        # The evaluation that has just been done is a pass over the same data.
+        if self._answers.due(expected=time.monotonic() - self._stepped):
             with self._answers.recording():
                 self._record_answers(run)
 

@@ -37,8 +37,7 @@ class LiveView:
     image_shape : tuple of int, optional
         Shape of an example's image, where the model takes it flattened: ``(8, 8)``.
     share : float
-        Part of the time that recording may take. The first record of each kind and the last are
-        made in any case.
+        Part of the time that recording may take. The final model is judged in any case.
 
     Attributes
     ----------
@@ -69,7 +68,7 @@ class LiveView:
         predict: Callable[[Any, Any], Any] | None = None,
         class_names: Sequence[str] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        share: float = 0.02,
+        share: float = 0.015,
     ) -> None:
         self._serve, self._port, self._open = serve, port, open_browser
         self._shown: dict[str, Any] = {

@@ -21,6 +21,7 @@ POINTER = ir.PointerType()
 I32 = ir.IntType(32)
 LEAST = 16  # rows or columns below which BLAS wastes most of its tile
 SHORT = 48  # inner length up to which BLAS spends its time on packing
+BYTES = 3 << 20  # of all matrices: up to there our own tiles find them in the second cache
 WORK = 48**3  # products below which a call costs more than it saves
 
 
@@ -54,6 +55,9 @@ def matrices_of(spec: Spec, dtype: np.dtype[Any]) -> Matrices | None:
         or dtype.kind != "f"
     ):
         return None
+    has_lanes = 1 in (spec.left.strides[m], spec.right.strides[n])
+    if has_lanes and dtype.itemsize * _elements(spec.sizes, (m, n, k)) <= BYTES:
+        return None
     exchanged = spec.out[m] == 1
     if exchanged:
         spec = Spec(spec.sizes, spec.out, spec.right, spec.left)
@@ -68,6 +72,11 @@ def matrices_of(spec: Spec, dtype: np.dtype[Any]) -> Matrices | None:
         if not plain and (ordered or not _is_matrix(strides, b, a, spec.sizes)):
             return None
     return Matrices(spec, m, n, k, parts.batch, exchanged)
+
+
+def _elements(sizes: Ints, labels: Ints) -> int:
+    m, n, k = (sizes[label] for label in labels)
+    return m * k + k * n + m * n
 
 
 def _is_matrix(strides: Ints, a: int, b: int, sizes: Ints) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,14 @@ class Writer:
         self.b = nest.b
         self.tile = tile
         self.spec = swapped(spec) if tile.swapped else spec
+        self.pieces_of_sum = 1
+        if tile.block is not None:
+            label, length = tile.block
+            sizes = list(self.spec.sizes)
+            self.pieces_of_sum = sizes[label] // length
+            sizes[label] = length
+            self.spec = replace(self.spec, sizes=tuple(sizes))
+        self.first: Any = None
         self.parts: Roles = roles(self.spec)
         self.kind = register_type(root.out.type.dtype)
         self.bytes = root.out.type.dtype.itemsize
@@ -114,6 +123,27 @@ class Writer:
 
     def write(self) -> None:
         """Write everything."""
+        if self.tile.block is None:
+            self._write_piece()
+            return
+        label, length = self.tile.block
+        bases, adds = self.bases, self.adds
+        with self.nest.loop(I64(self.pieces_of_sum)) as piece:
+            moved = self.b.mul(piece, I64(length), flags=["nsw"])
+            self.bases = tuple(self.at(n, base, {label: moved}) for n, base in enumerate(bases))
+            self.adds = True
+            if not adds:
+                self.first = self.b.icmp_signed("==", piece, I64(0))
+            self._write_piece()
+
+    def so_far(self, place: Any, piece: Piece) -> Any:
+        """Return what is to be added to: nothing, the first time."""
+        before = self.load(place, piece)
+        if self.first is None:
+            return before
+        return self.b.select(self.first, self.zero(piece.width), before)
+
+    def _write_piece(self) -> None:
         lane = self.tile.lane
         batch = [k for k in self.parts.batch if k != lane]
         columns, rows = dict(self.tile.columns), dict(self.tile.rows)

@@ -111,7 +111,7 @@ class Outer:
             value = self.b.load(room, typ=self._kind((r, c, p)))
             place = self.w.moved(self.pointers[0], I64(offset))
             if self.w.adds:
-                value = self.b.fadd(self.w.load(place, self.pieces[p]), value)
+                value = self.b.fadd(self.w.so_far(place, self.pieces[p]), value)
             self.w.store(value, place, self.pieces[p])
 
     def _places(self) -> list[list[int]]:
@@ -143,7 +143,7 @@ class Outer:
     def _put(self, x: Any, place: Any) -> None:
         """Store a single sum."""
         if self.w.adds:
-            x = self.b.fadd(self.b.load(place, typ=self.w.kind), x)
+            x = self.b.fadd(self.w.so_far(place, Piece(0, 1, 1)), x)
         self.b.store(x, place)
 
     @contextmanager

@@ -26,6 +26,7 @@ from .spec import Ints, Spec
 
 Factors = tuple[tuple[int, int], ...]
 NEAR = 20 * 1024  # bytes that stay in the first cache
+SHORTEST = 48  # steps of a sum that make up for loading and storing the tile
 CALL = 200.0  # cycles of a tile's loops beside the arithmetic
 
 
@@ -75,6 +76,9 @@ class Tile:
         The labels of a tile and how many values of each it covers.
     cost : float
         Estimated cycles.
+    block : (label, int) or None
+        A label that is summed over in pieces, and their length: so much of the columns stays in
+        the first cache.
     """
 
     mode: str
@@ -85,6 +89,7 @@ class Tile:
     rows: Factors
     columns: Factors
     cost: float
+    block: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -171,11 +176,29 @@ def _best(
         covered = prod(f for _, f in rows), vectors * prod(f for _, f in columns)
         if covered[0] * covered[1] > most or (mode != "outer" and sum(covered) > 12):
             continue
-        cost = _cost(spec, mode, lane, rows, vectors, columns, along, inner, repeats)
+        block = _block(spec, parts.inner, covered[1], inner) if mode == "outer" else None
+        steps = inner // spec.sizes[block[0]] * block[1] if block else inner
+        pieces = inner // steps
+        cost = _cost(spec, mode, lane, rows, vectors, columns, along, steps, repeats * pieces)
         if best is None or cost < best.cost:
-            best = Tile(mode, is_swapped, lane, width, vectors, rows, columns, cost)
+            best = Tile(mode, is_swapped, lane, width, vectors, rows, columns, cost, block)
     assert best is not None
     return best
+
+
+def _block(spec: Spec, labels: Ints, vectors: int, inner: int) -> tuple[int, int] | None:
+    """Return in what pieces to sum, so that a tile's columns stay in the first cache."""
+    step = vectors * host().width
+    if inner * step <= NEAR or not labels:
+        return None
+    label = max(labels, key=lambda k: spec.sizes[k])
+    size = spec.sizes[label]
+    others = inner // size
+    fitting = (
+        n for n in range(size - 1, SHORTEST - 1, -1) if size % n == 0 and n * others * step <= NEAR
+    )
+    length = next(fitting, None)
+    return None if length is None else (label, length)
 
 
 def _counts(size: int, most: int) -> list[int]:

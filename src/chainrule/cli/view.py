@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import webbrowser
 
 from ..train.live import Server, require_run, write_view
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
             f"port {options.port} cannot be had: {error.strerror}",
             "without --port a free one is taken",
         ) from None
-    with server:
+    with server, contextlib.suppress(KeyboardInterrupt):
         print(f"{server.url}\nCtrl-C ends it", flush=True)
         if options.open:
             webbrowser.open(server.url)

@@ -1,7 +1,12 @@
 import http.client
 import json
+import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
+import urllib.request
 
 import pytest
 
@@ -163,3 +168,16 @@ class TestAddress:
             assert first.port != second.port
             for server in (first, second):
                 assert ask(server, f"/{server.token}/summary")[0].status == 200
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
+def test_the_command_serves_until_it_is_interrupted(tmp_path):
+    write_long_run(tmp_path, 10)
+    command = [sys.executable, "-m", "chainrule", "view", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().strip()
+        with urllib.request.urlopen(f"{url}summary", timeout=30) as answer:
+            assert json.load(answer)["step"] == 10
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0

@@ -97,7 +97,8 @@ class Server:
 
     def wait(self) -> None:
         """Serve until the process is interrupted."""
-        self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(1.0)  # without an end, Windows would not notice Ctrl-C
 
 
 class _HTTP(ThreadingHTTPServer):

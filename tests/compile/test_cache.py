@@ -165,6 +165,21 @@ def test_code_with_an_address_in_it_is_not_kept(place, monkeypatch):
     assert not place.exists()
 
 
+def test_what_cannot_be_compiled_is_kept_in_mind(place):
+    from chainrule.compile.build import Build
+
+    def f(v: Any) -> Any:
+        return np.exp(np.sort(v) * 2.0)
+
+    x = np.array([3.0, 1.0, 2.0])
+    with pytest.warns(JitWarning, match="argsort"):
+        np.testing.assert_allclose(jit(f)(x), f(x))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Build, "__init__", None)  # nothing is built any more
+        with pytest.warns(JitWarning, match=r"argsort.*test_cache\.py"):
+            np.testing.assert_allclose(jit(f)(x), f(x))
+
+
 SCRIPT = """
 import sys
 import numpy as np

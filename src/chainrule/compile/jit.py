@@ -158,8 +158,6 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the compiled version for these arguments, compiling it when it's the first time."""
-        if current() is not None:
-            return self.f(*args, **kwargs)
         last = self._last
         if last is not None and not kwargs:
             results = last.entry(*args)
@@ -167,6 +165,8 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
                 results = last.native.told(args, results)
             if results is not None:
                 return results if last.finish is None else last.finish(args, results)
+        if current() is not None:  # traced arguments: the entry has refused them
+            return self.f(*args, **kwargs)
         leaves, key = self._key(args, kwargs)
         version = self.versions.get(key)
         if version is None:

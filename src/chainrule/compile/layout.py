@@ -11,7 +11,7 @@ from .symbols import numpy_function
 
 # Offsets in CPython's and NumPy's object structures (64 bit); checked by `layout_is_known`.
 TYPE, DATA, NDIM, DIMENSIONS, STRIDES, DESCR, FLAGS, FLOAT = 8, 16, 24, 32, 40, 56, 64, 16
-TUPLE_ITEMS = 24
+TUPLE_ITEMS = tuple.__basicsize__  # newer versions keep a hash in front
 ALIGNED = 0x0100
 WRITEABLE = 0x0400
 METH_FASTCALL = 0x0080

@@ -20,6 +20,7 @@ from .image import Image, all_equations, find_constants
 from .layout import METH_FASTCALL
 from .memory import ALIGNMENT
 from .runtime import in_memory
+from .schedule import UnsupportedError
 from .symbols import UnknownSymbolError
 
 empty = np.empty  # a trace in another thread may replace the name
@@ -57,23 +58,35 @@ class Native:
         self.seconds["look up"] = time.perf_counter() - begin
         self.cached = self._image is not None
         self._built: Any = None
-        if not self.cached:
-            from .build import Build
-
-            self._built = Build(program, self.donated)
+        if self._image is None:
+            self._built = self._build()
             self.seconds |= self._built.seconds
+        elif "refused" in self._image.facts:
+            number, reason = self._image.facts["refused"]
+            raise UnsupportedError(program.equations[number], reason)
         self.keep: list[Any] = []
         self.parts, self.names = _selection(program)
         self.select = eval(f"lambda x, m: [{', '.join(self.parts)}]", dict(self.names))
+
+    def _build(self) -> Any:
+        """Make the program into loop nests; keep in mind if that can't be done."""
+        from .build import Build
+
+        try:
+            return Build(self.program, self.donated)
+        except UnsupportedError as unsupported:
+            for number, equation in enumerate(self.program.equations):
+                if equation is unsupported.equation:
+                    facts = {"refused": [number, str(unsupported)]}
+                    cache.keep(self._key, Image(b"", [], [], [], 0, facts))
+            raise
 
     def compile(self) -> Native:
         """Have the machine code ready to be called."""
         if self._image is not None and self._load(self._image):
             return self
         if self._built is None:
-            from .build import Build
-
-            self._built = Build(self.program, self.donated)
+            self._built = self._build()
             self.cached = False
         image = self._built.image()
         cache.keep(self._key, image)

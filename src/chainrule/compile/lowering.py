@@ -9,9 +9,7 @@ from ..program.equation import Equation, Var
 from ..program.program import Program
 from ..trace.body import Body
 from ..transform.columns import split_rows
-from ..transform.looping import improve_loops
 from ..transform.one_hot import compare_with_indices
-from ..transform.rerolling import reroll
 from ..transform.simplification import simplify
 
 # A short program is faster without loops, as what is computed element by element stays in
@@ -26,8 +24,14 @@ def lowered(program: Program) -> Program:
     if columns is not program:
         program = columns  # which has no loops left that could be found
     elif len(program) > UNROLLED:
+        from ..transform.rerolling import reroll  # most programs need none of it
+
         program = reroll(program, minimum=REPEATS)
-    program = simplify(improve_loops(simplify(program)))
+    program = simplify(program)
+    if any(type(value) is Body for e in program.equations for value in e.params.values()):
+        from ..transform.looping import improve_loops
+
+        program = simplify(improve_loops(program))
     program = compare_with_indices(program)
     equations, outputs = _opened(program.equations, program.outputs)
     return Program(program.inputs, tuple(equations), outputs, program.name)

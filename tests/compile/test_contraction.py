@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
 from chainrule import grad, jit, value_and_grad
+from chainrule.compile import num_threads, set_num_threads
 from chainrule.compile.contraction import tiling
+from chainrule.compile.contraction.blas import matrices_of
 from chainrule.compile.contraction.forming import form_contractions
 from chainrule.compile.contraction.kernel import spec_from
 from chainrule.compile.native import Native
@@ -337,3 +339,35 @@ def test_the_program_is_left_as_it_was():
     before = str(program)
     assert form_contractions(program) is not program
     assert str(program) == before
+
+
+# -- large ones ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_long_sum_in_pieces_and_a_large_product_by_blas(dtype: Any):
+    a, b, c = arrays((37, 784), (784, 70), (900, 1000), dtype=dtype)
+    for x, y, by_blas in ((a, b, False), (c, c.T, True), (b, b, False)):
+        f = np.matmul if x is not y else lambda x, y: x.T @ y
+        equation = formed(f, x, y).equations[-1]
+        assert (matrices_of(spec_from(equation), np.dtype(dtype)) is not None) == by_blas
+        expected = f(x.astype(np.float64), y.astype(np.float64))
+        close(jit(f)(x, y), expected, dtype)
+    tile = tiling.tile_of(spec_from(formed(np.matmul, a, b).equations[-1]), np.dtype(dtype))
+    assert tile.block is not None
+
+
+def test_threads_share_a_contraction_and_change_nothing():
+    x, w = arrays((4, 40, 30, 31), (32, 40, 3, 3), dtype=np.float32)
+    f = jit(convolve)
+    kinds = [type(n).__name__ for n in f.lower(x, w).native.build.nests]
+    assert "SharedContraction" in kinds
+    before = num_threads()
+    try:
+        set_num_threads(1)
+        alone = f(x, w)
+        set_num_threads(2)
+        assert (f(x, w) == alone).all()
+    finally:
+        set_num_threads(before)
+    close(alone, convolve(x.astype(np.float64), w.astype(np.float64)), np.float32)

@@ -16,6 +16,7 @@ from .interrupt import WORTH, period, stopped
 from .parallel import ParallelNest, is_shared
 from .scalar import I8, I64, memory_type
 from .schedule import Group, Schedule, UnsupportedError
+from .shared import SharedContraction, shared_cut
 from .stripped import StripNest
 from .strips import StripPlan
 
@@ -25,6 +26,8 @@ def writer_of(module: ir.Module, name: str, group: Group, plan: Schedule, buffer
     if group.inner is None:
         if is_shared(group, plan):
             return ParallelNest(module, name, group, plan, buffers)
+        if shared_cut(group) is not None:
+            return SharedContraction(module, name, group, plan, buffers)
         if is_circular(group, plan):
             return CircularNest(module, name, group, plan, buffers)
         return Nest(module, name, group, plan, buffers)

@@ -1,0 +1,117 @@
+"""Run compiled functions on memory that ends at a page which nobody may touch.
+
+Every argument, and the memory of each call, ends right before such a page, or, with ``front``,
+begins right behind one. Reading or writing a single byte beyond ends the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+
+from chainrule import grad, jit, scan, value_and_grad
+from chainrule.compile.native import Native
+
+PAGE = mmap.PAGESIZE
+LIBRARY = ctypes.CDLL(None, use_errno=True)
+FRONT = "front" in sys.argv
+KEPT: list[Any] = []
+
+
+def region(size: int, alignment: int = 1) -> int:
+    """Return the address of so many bytes beside a page that nobody may touch."""
+    pages = -(-size // PAGE) * PAGE
+    memory = mmap.mmap(-1, pages + 2 * PAGE)
+    KEPT.append(memory)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for page in (start, start + PAGE + pages):
+        assert LIBRARY.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), 0) == 0
+    if FRONT:
+        return start + PAGE
+    return (start + PAGE + pages - size) // alignment * alignment
+
+
+def guarded(array: Any) -> Any:
+    """Return a copy of an array in such memory."""
+    if type(array) is not np.ndarray or array.size == 0:
+        return array
+    raw = (ctypes.c_char * array.nbytes).from_address(region(array.nbytes))
+    copy = np.frombuffer(raw, array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def grow(self: Native) -> None:
+    """Let the memory of a call be such memory."""
+    self._give(region(self.workspace, 64))
+
+
+def functions() -> dict[str, Any]:
+    """Return functions of a matrix, of which the derivative is taken too."""
+    i = np.array([0, -1, 0])
+    kernel = np.array([0.5, -1.0, 0.25])
+
+    def windows(x: Any) -> Any:
+        return np.sum(np.lib.stride_tricks.sliding_window_view(x, 1, axis=1) * 2.0) + np.sum(
+            np.convolve(x[0], kernel)
+        )
+
+    def assigned(x: Any) -> Any:
+        y = np.zeros(x.shape, x.dtype)
+        y[0] = x[-1]
+        y[:, 0] += x[:, -1]
+        return y * x
+
+    return {
+        "element-wise": lambda x: np.tanh(x) * np.exp(-(x**2)) + np.log1p(x**2),
+        "circular": lambda x: np.sin(x) * np.cos(x),
+        "reductions": lambda x: np.sum(x, 0) + np.max(x) + np.mean(np.exp(x)),
+        "rows": lambda x: (
+            np.exp(x - np.max(x, 1, keepdims=True)) / np.sum(np.exp(x), axis=1)[:, None]
+        ),
+        "product": lambda x: np.tanh(x @ x.T) @ x,
+        "einsum": lambda x: np.einsum("ij,ik->jk", x, np.exp(x)),
+        "gather": lambda x: x[i] * 2.0,
+        "slices": lambda x: x[:, 1:] * x[:, :-1] if x.shape[1] > 1 else x,
+        "reversed": lambda x: x[::-1, ::-1] * x,
+        "transposed": lambda x: np.exp(x.T).reshape(-1) * x.reshape(-1),
+        "cumsum": lambda x: np.cumsum(x, 1) * np.cumsum(x, 0),
+        "joined": lambda x: np.concatenate([x, x * 2.0]).sum(0) + np.stack([x, x])[1, 0],
+        "assigned": assigned,
+        "windows": windows,
+        "scan": lambda x: scan(lambda c, r: (np.tanh(c) + r, c * r), x[0], x),
+    }
+
+
+def main() -> None:
+    """Run everything for sizes at which vectors end in different places."""
+    warnings.simplefilter("ignore")
+    Native._grow = grow  # type: ignore[method-assign]
+    rng = np.random.default_rng(0)
+    shapes = [(3, 5), (7, 17), (2, 1025)]
+    if "all" in sys.argv:
+        shapes += [(1, 1), (8, 8), (13, 64), (33, 31)]
+    for name, f in functions().items():
+        for shape in shapes:
+            for dtype in (np.float64, np.float32) if "all" in sys.argv else (np.float64,):
+                x = guarded(rng.standard_normal(shape).astype(dtype))
+                total = lambda x, f=f: sum(np.sum(part) for part in _parts(f(x)))
+                for g in (f, grad(total)) if name != "scan" else (f, value_and_grad(total)):
+                    jit(g)(x)
+        print(name, flush=True)
+    large = guarded(rng.standard_normal(200_003))
+    jit(value_and_grad(lambda x: np.sum(np.tanh(x) * np.exp(-x * x) * np.sin(x))))(large)
+    print("done")
+
+
+def _parts(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+if __name__ == "__main__":
+    main()

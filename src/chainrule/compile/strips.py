@@ -38,8 +38,6 @@ class StripPlan:
         How many rows there are, and how many a strip has.
     local : set of Var
         What nobody else needs: there is memory for the rows of one strip only.
-    summed : set of Var
-        Results to which each strip adds its part.
     cuts : dict
         By the results of contractions: the label that goes along the rows.
     """
@@ -48,7 +46,6 @@ class StripPlan:
     rows: int
     length: int
     local: set[Var]
-    summed: set[Var]
     cuts: dict[Var, Rows]
     steps: int = 1
     workspaces: tuple[Var, ...] = ()
@@ -141,9 +138,12 @@ class _Run:
             if group.flat:
                 self.summed.add(root.out)
                 return self._aligned(x, group.domain[0])
-            axes = reduced_axes(root, len(group.domain))
-            if 0 in axes or axes != tuple(range(len(group.domain) - len(axes), len(group.domain))):
+            ndim = len(group.domain)
+            axes = reduced_axes(root, ndim)
+            if axes != tuple(range(ndim - len(axes), ndim)):
                 return False
+            if len(axes) == ndim:
+                self.summed.add(root.out)
             return self._row_wise(x, True)
         if group.flat:
             return all(self._aligned(o, group.domain[0]) for o in root.operands)
@@ -244,4 +244,4 @@ class _Run:
         if self.rows // length > MOST:
             return None
         elsewhere = {v for g in after for v in g.reads(self.plan)} | kept
-        return StripPlan(members, self.rows, length, self.made - elsewhere, self.summed, self.cuts)
+        return StripPlan(members, self.rows, length, self.made - elsewhere, self.cuts)

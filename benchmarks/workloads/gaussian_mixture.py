@@ -8,11 +8,11 @@ column by column. The data are random ones of ADBench's sizes.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
 import numpy
-from scipy.special import multigammaln
 
 from ..case import Case
 
@@ -42,9 +42,10 @@ def triangle(d: int) -> Any:
 def constant(n: int, d: int, k: int) -> float:
     """Return the part of the log-likelihood that depends on no parameter."""
     wishart = d + EXTRA + 1
-    prior = wishart * d * (numpy.log(GAMMA) - 0.5 * numpy.log(2))
-    prior -= multigammaln(0.5 * wishart, d)
-    return float(-0.5 * n * d * numpy.log(2 * numpy.pi) - k * prior)
+    prior = wishart * d * (math.log(GAMMA) - 0.5 * math.log(2))
+    prior -= 0.25 * d * (d - 1) * math.log(math.pi)
+    prior -= sum(math.lgamma(0.5 * (wishart - j)) for j in range(d))
+    return -0.5 * n * d * math.log(2 * math.pi) - k * prior
 
 
 def build(np: Any, scan: Any) -> Any:

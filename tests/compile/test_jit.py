@@ -318,3 +318,18 @@ def test_compiled_functions_come_and_go():
         # reuse the memory that was freed, with every bit set
         filler = [bytes([255]) * size for size in (32, 48, 64, 96) for _ in range(500)]
         assert len(filler) == 2000
+
+
+def test_an_array_made_in_pieces_beside_loops_over_the_same_rows():
+    place = np.zeros((10, 10), int)
+    columns, rows = np.triu_indices(10, 1)
+    place[rows, columns] = 1 + np.arange(len(rows))
+    weights = np.random.default_rng(4).standard_normal((25, 10, 10))
+
+    def f(x):
+        logs, below = x[:, :10], x[:, 10:]
+        lower = np.concatenate([np.zeros((25, 1)), below], axis=1)[:, place]
+        return np.sum(np.exp(logs)) + np.sum(lower * weights) + np.sum(below**2)
+
+    x = np.random.default_rng(5).standard_normal((25, 55))
+    np.testing.assert_allclose(jit(grad(f))(x), grad(f)(x), rtol=1e-13)

@@ -69,10 +69,10 @@ def form_strips(plan: Schedule, outputs: Iterable[Any]) -> Schedule:
             done.append(waiting.pop(0))
             continue
         roots = [root for group in members for root in group.roots]
-        strip.blocks.append(_Block(Schedule(members, plan.stored, plan.producer)))
+        strip.blocks.append(_Block(Schedule(members, plan.stored, plan.producer, plan.placed)))
         done += [*before, Group((run.rows,), False, roots, strip)]
         waiting = after
-    return Schedule(done, plan.stored, plan.producer)
+    return Schedule(done, plan.stored, plan.producer, plan.placed)
 
 
 def rows_kept(plan: Schedule) -> dict[Var, float]:
@@ -102,6 +102,8 @@ class _Run:
         for group in self.groups:
             reads = group.reads(self.plan)
             outs = {out for root in group.roots for out in root.outs}
+            # who reads an array that is made in pieces waits for all of them
+            outs |= {self.plan.placed[out][0] for out in outs if out in self.plan.placed}
             if reads.isdisjoint(late) and self._joins(group, reads):
                 members.append(group)
                 self.made |= outs - self.summed
@@ -117,6 +119,8 @@ class _Run:
 
     def _joins(self, group: Group, reads: set[Var]) -> bool:
         if self.rows < 4 or group.inner is not None or group.reuse:
+            return False
+        if any(out in self.plan.placed for root in group.roots for out in root.outs):
             return False
         (name, *_) = {root.primitive.name for root in group.roots}
         if name == "contraction":

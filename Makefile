@@ -74,6 +74,7 @@ doctest: $(VENV)/.has-test ## run the examples in docstrings and in the document
 pages: $(VENV)/.has-test ## write what the commands print today into README.md and docs/
 	@$(BIN)/python tests/cli/documents.py
 	@$(BIN)/python docs/images/draw.py
+	@$(BIN)/python docs/examples/render.py
 
 .PHONY: examples
 examples: $(VENV)/.has-test ## run every script in examples/

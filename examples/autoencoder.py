@@ -68,7 +68,7 @@ def draw(model):
     points = left.subplots().scatter(*codes.T, c=LABELS, cmap="tab10", s=12)
     left.suptitle("Held-out digits in two numbers")
     left.colorbar(points, ticks=range(10), label="digit (the network was never told)")
-    right.suptitle("Held-out digits (above), and as drawn from two numbers (below)")
+    right.suptitle("Held-out digits, and below them as drawn again")
     panels = right.subplots(4, 5)
     for digit in range(10):
         i, row, column = list(LABELS).index(digit), digit // 5 * 2, digit % 5

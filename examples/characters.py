@@ -91,7 +91,7 @@ def main():
         assert unseen < UNSEEN_BITS + 0.05
         assert right > (0.5 if kind is Recurrent else 0.9)
     axes.axhline(BITS, color="grey", linestyle="--", label="the grammar's own uncertainty")
-    axes.set(title="Learning a language", xlabel="step", ylabel="bits per character", ylim=(0, 5))
+    axes.set(title="Learning a language", xlabel="step", ylabel="bits per character", ylim=(0.3, 1))
     axes.legend()
     save(figure, args.out / "characters.png")
 

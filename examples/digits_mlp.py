@@ -53,8 +53,8 @@ def draw(history, model):
     above, below = figure.subfigures(2, 1, height_ratios=(3, 1))
     left, right = above.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
-    left.semilogy(epochs, [row["loss"] for row in history], label="digits to learn from")
-    left.semilogy(epochs, [row["validation"]["loss"] for row in history], label="held-out digits")
+    left.plot(epochs, [row["loss"] for row in history], label="digits to learn from")
+    left.plot(epochs, [row["validation"]["loss"] for row in history], label="held-out digits")
     left.set(title="Cross-entropy with smoothed labels", xlabel="epoch")
     left.legend()
     errors = [100 * (1 - row["validation"]["accuracy"]) for row in history]

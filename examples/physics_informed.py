@@ -76,10 +76,10 @@ def draw(t, x, u, truth):
     figure.colorbar(shown, ax=left, label="u")
     left.set(title="The network's solution", xlabel="time t", ylabel="place x")
     for i in (0, 25, 50, 99):
-        right.plot(x[:, i], truth[:, i], color="C0", linewidth=5, alpha=0.3)
-        right.plot(x[:, i], u[:, i], "k", linewidth=1)
-        right.text(x[65 - i // 5, i], u[65 - i // 5, i] - 0.1, f"t = {t[0, i]:.2f}")
-    right.set(title="The network (thin) and the exact solution (broad)", xlabel="place x")
+        right.plot(x[:, i], truth[:, i], color="grey", linewidth=6, alpha=0.3)
+        right.plot(x[:, i], u[:, i], linewidth=1, label=f"t = {t[0, i]:.2f}")
+    right.set(title="The network; in broad lines what is exact", xlabel="place x", ylabel="u")
+    right.legend()
     return figure
 
 

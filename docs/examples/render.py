@@ -35,6 +35,7 @@ def run(name):
 
 
 def main():
+    """Render the pages that are named, or all of them."""
     for name in sys.argv[1:] or sorted(page.stem for page in HERE.glob("*.md")):
         if name != "index":
             page, printed = HERE / f"{name}.md", run(name)

@@ -22,7 +22,7 @@ from math import prod
 
 import numpy as np
 
-from .spec import Ints, Spec
+from .spec import Ints, Operand, Spec
 
 Factors = tuple[tuple[int, int], ...]
 NEAR = 20 * 1024  # bytes that stay in the first cache
@@ -130,6 +130,14 @@ def vector_width(size: int, dtype: np.dtype[np.generic]) -> int:
 
 def tile_of(spec: Spec, dtype: np.dtype[np.generic]) -> Tile:
     """Return the tile with the least estimated cost."""
+    return _tile_of(spec.sizes, spec.out, spec.left.strides, spec.right.strides, dtype, host())
+
+
+@functools.lru_cache(512)
+def _tile_of(
+    sizes: Ints, out: Ints, left: Ints, right: Ints, dtype: np.dtype[np.generic], _: Machine
+) -> Tile:
+    spec = Spec(sizes, out, Operand(None, 0, left), Operand(None, 0, right))
     return min(_candidates(spec, dtype), key=lambda t: t.cost)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..program.equation import Equation, Var
 from ..program.index import Hole
+from .contraction.kernel import spec_from
 from .contraction.rows import Rows, row_labels
 from .cost import time_per_element
 from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
@@ -23,6 +24,7 @@ from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 CACHE = 40 * 1024  # bytes of all arrays of a strip: about the first cache
 LEAST = 768 * 1024  # bytes of all arrays below which the cache holds them anyway
 LONGEST = 5e6  # ns of work from which threads that share each nest are the better use of a machine
+AGAIN = 256 * 1024  # bytes that each strip of a product reads again, above which it is too slow
 MOST = 1024  # strips, each of which has a place on the stack for its parts of reductions
 
 
@@ -79,6 +81,17 @@ def rows_kept(plan: Schedule) -> dict[Var, float]:
     """Return of which variables only some rows are in memory at a time, and which part."""
     strips = (g.inner for g in plan.groups if isinstance(g.inner, StripPlan))
     return {var: s.length / s.rows for s in strips for var in s.local}
+
+
+def _read_again(root: Equation, rows: Rows) -> int:
+    """Return how many bytes of a contraction are the same for all rows."""
+    spec = spec_from(root)
+    size = root.out.type.size if rows.accumulates else 0
+    for operand in (spec.left, spec.right):
+        if not operand.strides[rows.label]:
+            pairs = zip(spec.sizes, operand.strides, strict=True)
+            size += size_of(n for n, stride in pairs if stride)
+    return size * root.out.type.dtype.itemsize
 
 
 class _Run:
@@ -215,7 +228,7 @@ class _Run:
 
     def _contraction_joins(self, root: Equation) -> bool:
         found = row_labels(root, self.rows, self.made)
-        if found is None:
+        if found is None or _read_again(root, found) > AGAIN:
             return False
         self.cuts[root.out] = found
         if found.accumulates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import random
 
 import pytest
@@ -61,6 +62,18 @@ def test_code_data_and_what_lies_outside(loaded):
     assert cosine(0.0) == 3.0
     dtype = ctypes.CFUNCTYPE(ctypes.c_void_p)(loaded.address("dtype"))
     assert dtype() == id(np.dtype(float))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_has_variables_of_its_own(loaded):
+    state = ctypes.c_int64.from_address(loaded.address("state"))
+    before = state.value
+    child = os.fork()
+    if child == 0:
+        state.value = 12345
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert state.value == before
 
 
 def test_what_is_not_an_object_file_is_refused(compiled):

@@ -175,3 +175,19 @@ def test_small_results_are_left_to_numpy():
     assert get_handler_name(f(np.ones(10))) == "default_allocator"
     assert get_handler_name(f(np.ones(200_000))) == "chainrule"
     assert get_handler_name(np.ones(200_000)) == "default_allocator"
+
+
+def test_results_in_tuples_are_made_by_the_entry():
+    def f(x: Any) -> Any:
+        return (np.sum(x), (x + 1.0, (x * 2.0,)), (), (np.max(x),))
+
+    x = np.arange(3.0)
+    native = jit(f).lower(x).native
+    assert native.nesting == (0, (1, (2,)), (), (3,))
+    total, (more, (twice,)), nothing, (most,) = jit(f)(x)
+    assert (total, nothing, most) == (3.0, (), 2.0)
+    np.testing.assert_array_equal(more, x + 1)
+    np.testing.assert_array_equal(twice, x * 2)
+    shared = jit(lambda x: ((x, x * 2.0), x * 2.0, [x + 1.0]))(x)
+    assert not np.shares_memory(shared[0][1], shared[1])
+    assert type(shared[2]) is list

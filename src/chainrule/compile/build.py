@@ -43,8 +43,14 @@ class Build:
         How long each stage took.
     """
 
-    def __init__(self, program: Program, donated: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        donated: frozenset[int] = frozenset(),
+        nesting: tuple[Any, ...] | None = None,
+    ) -> None:
         self.program = program
+        self._nesting = nesting
         self._given_away = [program.inputs[k] for k in sorted(donated)]
         self.seconds: dict[str, float] = {}
         self.inputs = program.inputs
@@ -149,6 +155,7 @@ class Build:
         numbers = {
             k: self.inputs.index(self.over[o]) for k, o in enumerate(self.outputs) if o in self.over
         }
+        writer.nest(self._nesting or tuple(range(len(self.outputs))))
         places = writer.results([o.type for o in self.outputs], slots, numbers)
         pointer.update(zip(self.outputs, places, strict=True))
         self._write_constants(module, writer, pointer)

@@ -18,7 +18,6 @@ import platform
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,7 +125,7 @@ def _processor() -> str:
     return f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
 
 
-def key_of(program: Program, donated: Sequence[int] = ()) -> str | None:
+def key_of(program: Program, options: Any = None) -> str | None:
     """Return under which name a program's machine code is kept; None if it isn't."""
     if directory() is None:
         return None
@@ -134,7 +133,7 @@ def key_of(program: Program, donated: Sequence[int] = ()) -> str | None:
         content = program.fingerprint()
     except ProgramError:  # a user's own rule, say, which has no content to be told by
         return None
-    return _digest(f"{content} {list(donated)} {_surroundings()}".encode()).hex()
+    return _digest(f"{content} {options} {_surroundings()}".encode()).hex()
 
 
 def key_of_text(text: str) -> str | None:

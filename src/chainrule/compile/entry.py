@@ -176,8 +176,6 @@ class EntryWriter:
         A single number is computed in ``slots`` and becomes an object at the end. Some results are
         written ``over`` arguments: then these are the arrays.
         """
-        self.tuple = self.external("PyTuple_New", POINTER, I64(len(types)))
-        self._need(self.tuple)
         places = []
         for k, type_ in enumerate(types):
             if not type_.shape:
@@ -221,7 +219,28 @@ class EntryWriter:
         return self.external(name, POINTER, *given, null, null, I32(0), I32(0), null)
 
     def _set(self, k: int, value: Any) -> None:
-        self.b.store(value, self.place(self.tuple, at.TUPLE_ITEMS + 8 * k))
+        self.b.store(value, self._items[k])
+
+    def nest(self, nesting: tuple[Any, ...]) -> None:
+        """Make the tuple that is answered, and those in it; numbers stand for the results."""
+        self.tuple = ir.Constant(POINTER, None)
+        self._items: dict[int, Any] = {}
+        self.tuple = self._nested(nesting)
+
+    def _nested(self, nesting: tuple[Any, ...], place: Any = None) -> Any:
+        made = self.external("PyTuple_New", POINTER, I64(len(nesting)))
+        self._need(made)
+        if place is None:
+            self.tuple = made  # from now on it owns what is put into it
+        else:
+            self.b.store(made, place)
+        for k, item in enumerate(nesting):
+            here = self.place(made, at.TUPLE_ITEMS + 8 * k)
+            if type(item) is int:
+                self._items[item] = here
+            else:
+                self._nested(item, here)
+        return made
 
     def _need(self, value: Any) -> None:
         """Answer with Python's exception if a result could not be made."""

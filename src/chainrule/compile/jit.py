@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program.equation import Equation
+from ..program.equation import Equation, Var
 from ..program.errors import ChainruleError
 from ..program.program import Program
 from ..program.pytree import TreeDef, flatten
@@ -85,11 +85,24 @@ def _finisher(out_tree: TreeDef, native: Any) -> Callable[[Any, Any], Any] | Non
     shape = out_tree.unflatten([_Code(part) for part in native.parts])
     if not _is_literal(shape):
         return lambda x, m: out_tree.unflatten(native.select(x, m))
-    own = tuple(_Code(f"m[{k}]") for k in range(out_tree.num_leaves))
-    if repr(shape) == repr(own):
+    if native.nesting == out_tree.unflatten(list(range(out_tree.num_leaves))):
         return None
     finish: Callable[[Any, Any], Any] = eval(f"lambda x, m: {shape!r}", dict(native.names))
     return finish
+
+
+def _nesting(program: Program, out_tree: TreeDef) -> tuple[Any, ...] | None:
+    """Return the tuples of which a result consists, if it does and all in it is computed."""
+    outputs, given = program.outputs, set(program.inputs)
+    computed = all(type(o) is Var and o not in given for o in outputs)
+    if not computed or len(set(outputs)) < len(outputs):
+        return None
+    shape = out_tree.unflatten(list(range(len(outputs))))
+    return shape if _is_nest(shape) else None
+
+
+def _is_nest(tree: Any) -> bool:
+    return type(tree) is tuple and all(type(t) is int or _is_nest(t) for t in tree)
 
 
 def _is_literal(tree: Any) -> bool:
@@ -212,7 +225,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         flat = plain and all(map(_is_input, args))
         given = self._given_away(args, kwargs)
         donated = frozenset(k for k, leaf in enumerate(dynamic) if given[leaf])
-        native = self._native(program, donated)
+        native = self._native(program, donated, out_tree)
         return Compiled(program, native, dynamic, out_tree, len(args) if flat else -1)
 
     def _given_away(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[bool]:
@@ -227,7 +240,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         found: list[bool] = flatten((marks, named))[0]
         return found
 
-    def _native(self, program: Program, donated: frozenset[int]) -> Any:
+    def _native(self, program: Program, donated: frozenset[int], out_tree: TreeDef) -> Any:
         from .layout import layout_is_known
         from .lowering import lowered
         from .mixed import Mixed
@@ -239,7 +252,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
             return None
         program = lowered(program)
         try:
-            return Native(program, donated).compile()
+            return Native(program, donated, _nesting(program, out_tree)).compile()
         except UnsupportedError:
             mixed = Mixed(program)
         except ImportError as error:

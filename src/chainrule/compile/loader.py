@@ -123,7 +123,8 @@ class Loaded:
         variables = _up(end + 8 * len(named), PAGE)
         changed = [k for k in loaded if self.sections[k].flags & _WRITE]
         total = _up(self._place(changed, variables), PAGE) or PAGE
-        self._memory = mmap.mmap(-1, total)
+        # private: a child after a fork must not share the state of the code's variables
+        self._memory = mmap.mmap(-1, total, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._start = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
         self._defined = {
             s.name: self._start + self._places[s.section] + s.value

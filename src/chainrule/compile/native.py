@@ -39,6 +39,8 @@ class Native:
         What was compiled.
     donated : frozenset of int
         Which inputs may be written over.
+    nesting : tuple
+        How the computed results stand in the tuple, or tuples of tuples, that a call gives.
     cached : bool
         Whether the machine code was found on disk.
     seconds : dict
@@ -48,12 +50,18 @@ class Native:
         computed results ``m``.
     """
 
-    def __init__(self, program: Program, donated: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        donated: frozenset[int] = frozenset(),
+        nesting: tuple[Any, ...] | None = None,
+    ) -> None:
         self.program = program
+        self.nesting = nesting if nesting is not None else tuple(range(count_computed(program)))
         self.donated = frozenset(k for k in donated if program.inputs[k] not in program.outputs)
         self.seconds: dict[str, float] = {}
         begin = time.perf_counter()
-        self._key = cache.key_of(program, sorted(self.donated))
+        self._key = cache.key_of(program, (sorted(self.donated), self.nesting))
         self._image = cache.find(self._key)
         self.seconds["look up"] = time.perf_counter() - begin
         self.cached = self._image is not None
@@ -65,7 +73,7 @@ class Native:
             number, reason = self._image.facts["refused"]
             raise UnsupportedError(program.equations[number], reason)
         self.keep: list[Any] = []
-        self.parts, self.names = _selection(program)
+        self.parts, self.names = _selection(program, _places(self.nesting))
         self.select = eval(f"lambda x, m: [{', '.join(self.parts)}]", dict(self.names))
 
     def _build(self) -> Any:
@@ -73,7 +81,7 @@ class Native:
         from .build import Build
 
         try:
-            return Build(self.program, self.donated)
+            return Build(self.program, self.donated, self.nesting)
         except UnsupportedError as unsupported:
             for number, equation in enumerate(self.program.equations):
                 if equation is unsupported.equation:
@@ -102,7 +110,7 @@ class Native:
         """How the program was made into machine code; made once more if it came from disk."""
         from .build import Build
 
-        return Build(self.program, self.donated)
+        return Build(self.program, self.donated, self.nesting)
 
     @functools.cached_property
     def monitor(self) -> Monitor:
@@ -203,7 +211,22 @@ class Native:
         raise IndexError(f"index {shown} is out of bounds for an axis of size {length}{where}")
 
 
-def _selection(program: Program) -> tuple[list[str], dict[str, Any]]:
+def count_computed(program: Program) -> int:
+    """Return how many different results a program computes."""
+    given = set(program.inputs)
+    return len({o for o in program.outputs if type(o) is Var and o not in given})
+
+
+def _places(nesting: tuple[Any, ...], path: str = "m") -> dict[int, str]:
+    """Return for each result how it is found in nested tuples."""
+    found: dict[int, str] = {}
+    for k, item in enumerate(nesting):
+        here = f"{path}[{k}]"
+        found |= {item: here} if type(item) is int else _places(item, here)
+    return found
+
+
+def _selection(program: Program, places: dict[int, str]) -> tuple[list[str], dict[str, Any]]:
     """Return for each output how it is found, and the constants that are named there.
 
     It is Python source, because a call per output takes longer than small programs do.
@@ -220,7 +243,8 @@ def _selection(program: Program) -> tuple[list[str], dict[str, Any]]:
         else:
             seen = o in computed
             position = computed.setdefault(o, len(computed))
-            parts.append(f"own(m[{position}])" if seen else f"m[{position}]")
+            place = places[position]
+            parts.append(f"own({place})" if seen else place)
     return parts, names
 
 

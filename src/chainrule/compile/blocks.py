@@ -190,6 +190,28 @@ def _setitem(nest: Nest, root: Equation) -> None:
     _copy(nest, root, v, target, lambda i: source_index(nest, root, spec, shape, parts, i))
 
 
+def _add_at(nest: Nest, root: Equation) -> None:
+    x, v, *parts = root.operands
+    shape, spec = root.out.type.shape, root.params["spec"]
+    dtype = root.out.type.dtype
+    if root.out not in nest.group.reuse:
+        _copy(nest, root, x, shape, lambda index: index)
+    target = _target_shape(root, spec, parts, nest)
+    given = nest.buffers.shape_of(v)
+    if len(given) > len(target):
+        raise UnsupportedError(root, "an addition of more axes than its place has")
+
+    def body(index: Index) -> None:
+        last = index[len(index) - len(given) :]
+        own = tuple(I64(0) if n == 1 else i for n, i in zip(given, last, strict=True))
+        added = convert(nest.b, nest.value(v, own), nest.buffers.dtype_of(v), dtype)
+        place = nest.linear(shape, source_index(nest, root, spec, shape, parts, index))
+        so_far = nest.load(root.out, dtype, place)
+        nest.store(root.out, dtype, place, nest.added(dtype, so_far, added))
+
+    over(nest, target, body)
+
+
 def _scatter_add(nest: Nest, root: Equation) -> None:
     v, *parts = root.operands
     shape, spec = root.out.type.shape, root.params["spec"]
@@ -283,6 +305,7 @@ BLOCKS: dict[str, Callable[[Nest, Equation], None]] = {
     "stack": _stack,
     "embed": _embed,
     "setitem": _setitem,
+    "add_at": _add_at,
     "scatter_add": _scatter_add,
     "overlap_add": _overlap_add,
     "cumsum": _cumsum,

@@ -25,6 +25,7 @@ from .scalar import (
     constant,
     convert,
     emit,
+    is_multiplied_out,
     memory_type,
 )
 from .schedule import (
@@ -151,7 +152,8 @@ class Nest:
         if not equation.primitive.elementwise:
             raise UnsupportedError(equation, f"`{name}` is not compiled yet")
         args = [self.value(o, self._broadcast(o, index)) for o in operands]
-        if name in EVENTFUL and args[0].type in (F32, F64):
+        watched = name in EVENTFUL and not is_multiplied_out(equation)
+        if watched and args[0].type in (F32, F64):
             self._watch(args[0], EVENTFUL[name])
         if name in CIRCULAR and self.reach is not None:
             return self.reach.emit(equation, args[0], self.buffers.dtype_of(operands[0]))

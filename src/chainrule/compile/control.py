@@ -19,6 +19,7 @@ from ..program.program import Program
 from ..trace.body import Body
 from .contraction.forming import form_contractions
 from .schedule import Group, Schedule, UnsupportedError, reads_in_place, rows_of, schedule
+from .writing import WRITERS, read_before, writers_last
 
 SMALL = 64  # elements of a value that is kept on the stack
 
@@ -74,8 +75,9 @@ def block_of(equation: Equation, body: Body, captured: Sequence[Any]) -> Block:
     outputs = tuple(new[o] if type(o) is Var else np.asarray(o) for o in body.outputs)
     outer = dict.fromkeys(v for v in captured if type(v) is Var)
     program = form_contractions(Program((*inputs, *outer), equations, outputs))
+    program = program.replace(equations=tuple(writers_last(program.equations)))
     try:
-        plan = schedule(program)
+        plan = schedule(program, read_before(program.equations))
     except UnsupportedError as unsupported:
         raise inside(equation, unsupported) from None
     made = {out for e in program.equations for out in e.outs if out in plan.stored}
@@ -144,6 +146,8 @@ class LoopPlan:
         By a value of the body: the number of the stacked result into which it is computed.
     workspaces : list of Var
         What needs memory.
+    chained : list of Var
+        What is computed on the way over the value before.
     """
 
     block: Block
@@ -155,6 +159,7 @@ class LoopPlan:
     test: Block | None = None
     homes: dict[Var, int] = field(default_factory=dict)
     workspaces: list[Var] = field(default_factory=list)
+    chained: list[Var] = field(default_factory=list)
 
     @property
     def blocks(self) -> list[Block]:
@@ -172,7 +177,7 @@ class LoopPlan:
                 self.homes[row] = j
         kept = {c.after for c in self.carries if c.kind != "stack" and self._lands(c)}
         for block in self.blocks:
-            free = (v for v in block.made if block.is_large(v))
+            free = (v for v in block.made if block.is_large(v) and v not in self.chained)
             self.workspaces += (v for v in free if v not in self.homes and v not in kept)
             self.workspaces += block.workspaces()
         self.workspaces += (c.spare for c in self.carries if c.spare is not None)
@@ -213,17 +218,27 @@ class LoopPlan:
 
     def _overwrites(self, carry: Carry) -> bool:
         """Tell whether a step may compute a value over the one before; arrange it if so."""
-        groups = self.block.plan.groups
-        makers = [i for i, g in enumerate(groups) if any(carry.after in r.outs for r in g.roots)]
-        if not makers:  # it is made in pieces
-            return False
-        (place,) = makers
         plan = self.block.plan
-        if any(carry.var in group.reads(plan) for group in groups[place + 1 :]):
-            return False
-        if not reads_in_place(groups[place], carry.after, carry.var, plan):
-            return False
-        groups[place].reuse[carry.after] = carry.var
+        maker = {out: (i, r) for i, g in enumerate(plan.groups) for r in g.roots for out in r.outs}
+        reuse: list[tuple[int, Var, Var]] = []
+        value = carry.after
+        while value is not carry.var:
+            if value not in maker or value in self.homes:  # an array made in pieces, say
+                return False
+            place, root = maker[value]
+            chained = root.primitive.name in WRITERS and root.operands[0] is not carry.var
+            before = root.operands[0] if chained else carry.var
+            if type(before) is not Var or any(before is o for o in self.block.outputs):
+                return False
+            if any(before in group.reads(plan) for group in plan.groups[place + 1 :]):
+                return False
+            if not reads_in_place(plan.groups[place], value, before, plan):
+                return False
+            reuse.append((place, value, before))
+            value = before
+        for place, value, before in reuse:
+            plan.groups[place].reuse[value] = before
+        self.chained += (value for _, value, _ in reuse[1:])
         return True
 
 

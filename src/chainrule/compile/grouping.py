@@ -114,10 +114,10 @@ def _common(group: Group, alone: Group, equation: Equation, linked: bool) -> Gro
     if group.domain == alone.domain and group.flat == alone.flat:
         return alone
     nested = alone if group.flat else group
-    if group.flat == alone.flat or not nested.domain or nested.domain[-1] < NARROW:
+    if group.flat == alone.flat or not linked:
         return None
-    if group.flat and not linked:
-        return None  # that others can be computed with it is not worth more loops
+    if not nested.domain or nested.domain[-1] < NARROW:
+        return None
     flat = group.roots if group.flat else [equation]
     return nested if all(_shape(e) == nested.domain for e in flat) else None
 

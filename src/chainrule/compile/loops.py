@@ -302,7 +302,11 @@ class LoopWriter(ControlWriter):
 
     def _stay(self, carry: Carry) -> Any:
         if carry.kind == "in place" and self.plan.lands(carry):
-            self.pointer[carry.after] = self.pointer[carry.var]
+            value = carry.after
+            over = {out: old for g in self.plan.block.plan.groups for out, old in g.reuse.items()}
+            while value is not carry.var:
+                self.pointer[value] = self.pointer[carry.var]
+                value = over[value]
         return self.pointer[carry.var]
 
     # -- while -----------------------------------------------------------------------------------

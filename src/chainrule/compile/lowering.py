@@ -11,6 +11,7 @@ from ..trace.body import Body
 from ..transform.columns import split_rows
 from ..transform.one_hot import compare_with_indices
 from ..transform.simplification import simplify
+from .writing import additions_in_place, masks_as_assignments
 
 # A short program is faster without loops, as what is computed element by element stays in
 # registers; the time to compile a long one grows with its length.
@@ -26,15 +27,21 @@ def lowered(program: Program) -> Program:
     elif len(program) > UNROLLED:
         from ..transform.rerolling import reroll  # most programs need none of it
 
-        program = reroll(program, minimum=REPEATS)
+        given = tuple(masks_as_assignments(program.equations))
+        program = reroll(program.replace(equations=given), minimum=REPEATS)
     program = simplify(program)
-    if any(type(value) is Body for e in program.equations for value in e.params.values()):
+    if any(e.primitive.name == "embed" or _has_bodies(e) for e in program.equations):
         from ..transform.looping import improve_loops
 
         program = simplify(improve_loops(program))
     program = compare_with_indices(program)
     equations, outputs = _opened(program.equations, program.outputs)
+    equations = additions_in_place(equations, outputs)
     return Program(program.inputs, tuple(equations), outputs, program.name)
+
+
+def _has_bodies(equation: Equation) -> bool:
+    return any(type(value) is Body for value in equation.params.values())
 
 
 def _opened(

@@ -212,6 +212,15 @@ def emit(
     return operation(b, *given)
 
 
+def is_multiplied_out(equation: Equation) -> bool:
+    """Tell whether an equation is a power that is written as a product."""
+    if equation.primitive.name != "pow":
+        return False
+    exponent = equation.operands[1]
+    whole = isinstance(exponent, int | float) and float(exponent).is_integer()
+    return whole and 1 <= exponent <= 4
+
+
 def _power(
     b: ir.IRBuilder, equation: Equation, args: list[Value], dtypes: list[np.dtype[Any]]
 ) -> Value:
@@ -219,7 +228,7 @@ def _power(
     out = equation.out.type.dtype
     base = convert(b, args[0], dtypes[0], out)
     exponent = equation.operands[1]
-    if isinstance(exponent, int | float) and float(exponent).is_integer() and 1 <= exponent <= 4:
+    if is_multiplied_out(equation):
         times = {1: 1, 2: 2, 3: 3, 4: 4}[int(exponent)]
         square = b.fmul(base, base) if out.kind == "f" else b.mul(base, base)
         if times == 1:

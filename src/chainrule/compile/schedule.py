@@ -50,7 +50,7 @@ HEAVY = frozenset(
 _RENAMING = frozenset({"alias", "stop_gradient", "cast", "cast_to_integer", "real"})
 OPAQUE = frozenset(
     (
-        *("matmul", "embed", "concatenate", "stack", "setitem"),
+        *("matmul", "embed", "concatenate", "stack", "setitem", "add_at"),
         *("scatter_add", "overlap_add", "cumsum", "einsum", "contraction", "repack"),
     )
 )
@@ -127,15 +127,15 @@ def size_of(shape: Iterable[int]) -> int:
     return size
 
 
-def schedule(program: Program) -> Schedule:
-    """Decide for a program what is stored, and in which loop nests."""
+def schedule(program: Program, kept: Iterable[Var] = ()) -> Schedule:
+    """Decide for a program what is stored, and in which loop nests; ``kept`` in any case."""
     from .grouping import grouped, in_pieces
 
     for equation in program.equations:
         _check_dtypes(equation)
     equations, placed = in_pieces(program.equations)
     producer = {e.out: e for e in equations if len(e.outs) == 1}
-    stored = {*program.inputs, *placed, *(whole for whole, _, _ in placed.values())}
+    stored = {*program.inputs, *kept, *placed, *(whole for whole, _, _ in placed.values())}
     stored.update(o for o in program.outputs if type(o) is Var)
     for equation in equations:
         name = equation.primitive.name
@@ -219,7 +219,7 @@ def reads_in_place(group: Group, out: Var, old: Var, plan: Schedule) -> bool:
     first = group.roots[0]
     if first.primitive.name in OPAQUE or group.inner is not None:
         operands = first.operands
-        taken = first.primitive.name == "setitem" and operands[0] is old
+        taken = first.primitive.name in ("setitem", "add_at") and operands[0] is old
         return taken and not any(o is old for o in operands[1:])
     if size_of(group.domain) != out.type.size:
         return False

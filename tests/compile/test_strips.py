@@ -33,6 +33,7 @@ def always(monkeypatch: Any) -> None:
     """Let nests be joined however small the arrays are, and strips be short."""
     monkeypatch.setattr(strips, "LEAST", 0)
     monkeypatch.setattr(strips, "CACHE", 600)
+    monkeypatch.setattr(strips, "HEIGHT", 0)
     monkeypatch.setenv("CHAINRULE_CACHE_DIR", "")
 
 
@@ -135,3 +136,11 @@ def test_a_prime_number_of_rows():
     expected, theirs = value_and_grad(cross_entropy)(scores, labels)
     close(value, expected, 1e-5)
     close(gradient, theirs, 1e-4)
+
+
+def test_weights_are_not_read_again_for_each_strip():
+    x = RNG.standard_normal((128, 784)).astype(np.float32)
+    w = RNG.standard_normal((784, 512)).astype(np.float32)
+    f = value_and_grad(lambda w, x: np.mean(np.maximum(x @ w, 0) ** 2))
+    joined = [r.primitive.name for plan in plans(f, w, x) for g in plan.groups for r in g.roots]
+    assert "contraction" not in joined

@@ -24,7 +24,7 @@ from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 CACHE = 40 * 1024  # bytes of all arrays of a strip: about the first cache
 LEAST = 768 * 1024  # bytes of all arrays below which the cache holds them anyway
 LONGEST = 5e6  # ns of work from which threads that share each nest are the better use of a machine
-AGAIN = 256 * 1024  # bytes that each strip of a product reads again, above which it is too slow
+HEIGHT = 12  # rows of a product of matrices below which tiles are not filled
 MOST = 1024  # strips, each of which has a place on the stack for its parts of reductions
 
 
@@ -81,17 +81,6 @@ def rows_kept(plan: Schedule) -> dict[Var, float]:
     """Return of which variables only some rows are in memory at a time, and which part."""
     strips = (g.inner for g in plan.groups if isinstance(g.inner, StripPlan))
     return {var: s.length / s.rows for s in strips for var in s.local}
-
-
-def _read_again(root: Equation, rows: Rows) -> int:
-    """Return how many bytes of a contraction are the same for all rows."""
-    spec = spec_from(root)
-    size = root.out.type.size if rows.accumulates else 0
-    for operand in (spec.left, spec.right):
-        if not operand.strides[rows.label]:
-            pairs = zip(spec.sizes, operand.strides, strict=True)
-            size += size_of(n for n, stride in pairs if stride)
-    return size * root.out.type.dtype.itemsize
 
 
 class _Run:
@@ -228,12 +217,21 @@ class _Run:
 
     def _contraction_joins(self, root: Equation) -> bool:
         found = row_labels(root, self.rows, self.made)
-        if found is None or _read_again(root, found) > AGAIN:
+        if found is None:
             return False
         self.cuts[root.out] = found
         if found.accumulates:
             self.summed.add(root.out)
         return True
+
+    def _is_thin(self, members: list[Group], length: int) -> bool:
+        """Tell whether strips are too short for a product of matrices to be quick."""
+        roots = [r for g in members for r in g.roots if r.out in self.cuts]
+        return any(
+            not self.cuts[r.out].accumulates
+            and self.cuts[r.out].height(spec_from(r), length) < HEIGHT
+            for r in roots
+        )
 
     def planned(self, members: list[Group], after: list[Group], kept: set[Var]) -> StripPlan | None:
         """Return how the members are run in strips; None if that saves nothing."""
@@ -258,7 +256,7 @@ class _Run:
             ),
             default=1,
         )
-        if self.rows // length > MOST:
+        if self.rows // length > MOST or self._is_thin(members, length):
             return None
         elsewhere = {v for g in after for v in g.reads(self.plan)} | kept
         return StripPlan(members, self.rows, length, self.made - elsewhere, self.cuts)

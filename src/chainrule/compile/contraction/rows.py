@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 from ...program.equation import Equation, Var
 from .kernel import spec_from
 from .spec import Spec
+from .tiling import NEAR
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Rows:
     each: int
     accumulates: bool
 
+    def height(self, spec: Spec, length: int) -> int:
+        """Return how many rows the matrix has that so many rows are multiplied as."""
+        own = spec.left.strides if spec.left.strides[self.label] else spec.right.strides
+        pairs = zip(self.part(spec, length).sizes, spec.out, own, strict=True)
+        return prod(n for n, out, stride in pairs if out and stride)
+
     def part(self, spec: Spec, length: int) -> Spec:
         """Return the contraction of so many rows."""
         sizes = list(spec.sizes)
@@ -39,7 +47,8 @@ class Rows:
 def row_labels(root: Equation, rows: int, made: Collection[Var]) -> Rows | None:
     """Return the label along which a contraction can be cut into rows, or None.
 
-    Of arrays in ``made`` only the same rows may be read, and the result's rows must be whole.
+    Of arrays in ``made`` only the same rows may be read, and the result's rows must be whole. What
+    is read or written again with each strip must stay in the cache beside it.
     """
     spec = spec_from(root)
     for label, size in enumerate(spec.sizes):
@@ -52,9 +61,18 @@ def row_labels(root: Equation, rows: int, made: Collection[Var]) -> Rows | None:
         operands = (spec.left, spec.right)
         if not any(o.strides[label] for o in operands):
             continue
+        again = [_size(o.base) for o in operands if not o.strides[label]]
+        if not out:
+            again.append(root.out.type.size)
+        if sum(again) * root.out.type.dtype.itemsize > NEAR:
+            continue
         if all(_in_rows(o, label, rows, each, spec, made) for o in operands):
             return Rows(label, each, not out)
     return None
+
+
+def _size(o: Any) -> int:
+    return int(o.type.size if type(o) is Var else o.size)
 
 
 def _in_rows(o: Any, label: int, rows: int, each: int, spec: Spec, made: Collection[Var]) -> bool:

@@ -25,7 +25,6 @@ from .scalar import (
     constant,
     convert,
     emit,
-    is_multiplied_out,
     memory_type,
 )
 from .schedule import (
@@ -152,20 +151,31 @@ class Nest:
         if not equation.primitive.elementwise:
             raise UnsupportedError(equation, f"`{name}` is not compiled yet")
         args = [self.value(o, self._broadcast(o, index)) for o in operands]
-        watched = name in EVENTFUL and not is_multiplied_out(equation)
-        if watched and args[0].type in (F32, F64):
-            self._watch(args[0], EVENTFUL[name])
+        if name in EVENTFUL and args[0].type in (F32, F64):
+            self._watch(args[0], *self._event_of(equation))
         if name in CIRCULAR and self.reach is not None:
             return self.reach.emit(equation, args[0], self.buffers.dtype_of(operands[0]))
         return emit(self.b, equation, args, [self.buffers.dtype_of(o) for o in operands])
 
-    def _watch(self, x: Any, bound: float) -> None:
-        """Note that an element is where a kernel raises no flag of the processor's as it should."""
+    def _event_of(self, equation: Equation) -> tuple[str, float]:
+        """Return for which arguments a kernel raises no flag of the processor's as it should."""
+        name, exponent = equation.primitive.name, equation.operands[-1]
+        known = None if type(exponent) is Var else self.buffers.uniform(exponent)
+        if name != "pow" or known is None:
+            return "<=", EVENTFUL[name]
+        if float(known).is_integer():
+            return ("==" if known < 0 else ""), 0.0
+        return ("<" if known > 0 else "<="), 0.0
+
+    def _watch(self, x: Any, comparison: str, bound: float) -> None:
+        """Note that an element compares so with a bound."""
+        if not comparison:
+            return
         if self._odd is None:
             with self.b.goto_entry_block():
                 self._odd = self.b.alloca(I1)
                 self.b.store(I1(0), self._odd)
-        odd = self.b.fcmp_ordered("<=", x, ir.Constant(x.type, bound))
+        odd = self.b.fcmp_ordered(comparison, x, ir.Constant(x.type, bound))
         self.b.store(self.b.or_(self.b.load(self._odd, typ=I1), odd), self._odd)
 
     def _tell_events(self) -> None:

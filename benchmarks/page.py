@@ -22,9 +22,9 @@ NOTES = Path(__file__).parent / "notes.md"
 INTRODUCTION = """\
 # Performance
 
-Written by `make bench`, which makes an environment with JAX, PyTorch and HIPS autograd, runs every
-case, and takes about {minutes} minutes. `make bench-quick` runs tiny forms of all cases and only
-compares results. The cases are in `benchmarks/workloads/`, one file each.
+Written by `make bench`, which makes an environment with JAX, PyTorch and HIPS autograd and runs
+every case; on a busy machine that took 43 minutes. `make bench-quick` runs tiny forms of all cases
+and only compares results. The cases are in `benchmarks/workloads/`, one file each.
 
 How it is measured: each system runs in a process of its own, kept on one core and told to use one
 thread. Before anything is timed, its results are compared with those of chainrule's interpreter
@@ -96,7 +96,6 @@ def _introduction(found: list[tuple[Line, Any]], settings: Any) -> str:
             "CPU times bear that; wall times (first calls, two threads) do not."
         )
     return INTRODUCTION.format(
-        minutes=20,
         double=1e-6,
         single=1e-4,
         rounds=settings.rounds,

@@ -93,7 +93,8 @@ def _introduction(found: list[tuple[Line, Any]], settings: Any) -> str:
         machine += (
             f" Other programs shared its {len(process.cores())} cores: {min(loads):.1f} to "
             f"{max(loads):.1f} programs wanted to run at a time, one of them the benchmark. "
-            "CPU times bear that; wall times (first calls, two threads) do not."
+            "CPU times bear that; wall times (first calls, two threads) do not, and compilers that "
+            "are fast enough on an idle machine were not always done in time."
         )
     return INTRODUCTION.format(
         double=1e-6,

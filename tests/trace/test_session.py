@@ -1,6 +1,7 @@
 """What a trace leaves behind: nothing. Constants, threads, errors, nested traces, warnings."""
 
 import cmath
+import gc
 import inspect
 import linecache
 import math
@@ -430,3 +431,16 @@ def test_shapes_and_sizes_from_constants():
         return x.reshape(shape), np.zeros(shape) + x[0], sum(x[i] for i in range(n)), np.ones(n)
 
     check(f, X)
+
+
+def test_a_gradient_leaves_nothing_to_the_garbage_collector():
+    f = cr.value_and_grad(lambda x: np.sum(np.sin(x) * x[0]))
+    f(np.ones(3))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            f(np.ones(3))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

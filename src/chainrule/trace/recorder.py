@@ -156,8 +156,9 @@ class Recorder:
         """End the trace: nothing can be recorded any more, the equations remain."""
         if self.open:
             self.open = False
-            if self.on_end is not None:
-                self.on_end()
+            on_end, self.on_end = self.on_end, None  # which refers back to us
+            if on_end is not None:
+                on_end()
 
     def take_locks(self, inner: Recorder) -> None:
         """Become responsible for the arrays that an inner trace made read-only."""

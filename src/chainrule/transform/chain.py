@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..maps import Cast, Compose, LinearMap, add, bare, broadcast, push
+from ..maps import Cast, Compose, LinearMap, Slice, add, bare, broadcast, push
 from ..program.equation import Equation, Var
 
 Read = Callable[[Var], Any]
@@ -22,6 +22,10 @@ Observe = Callable[[Equation, int, LinearMap, Any, Any], None]
 
 read_value: Read = attrgetter("value")
 """Reads the concrete value of a variable."""
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) is np.ndarray or isinstance(value, np.generic)
 
 
 def _in_numpy(value: Any) -> Any:
@@ -135,6 +139,7 @@ def pull_back(
         The cotangents of the variables that no equation here has computed: the inputs.
     """
     cotangents = dict(cotangents)
+    summed: set[Var] | None = set() if read is read_value and observe is None else None
     for equation in equations if isinstance(equations, Iterator) else reversed(equations):
         primitive, operands, _, outs, _ = equation
         if primitive.joint is not None:
@@ -151,12 +156,33 @@ def pull_back(
             map = local_map(equation, position, y, xs)
             if map is None:
                 continue
+            if summed is not None and type(map) is Slice and _is_plain(ct):
+                _add_part(map, ct, operand, cotangents, summed)
+                continue
             moved = map.apply_transpose(ct)
             if observe is not None:
                 observe(equation, position, map, ct, moved)
             previous = cotangents.get(operand)
             cotangents[operand] = moved if previous is None else add(previous, moved)
     return cotangents
+
+
+def _add_part(
+    map: Slice, ct: Any, operand: Var, cotangents: dict[Var, Any], summed: set[Var]
+) -> None:
+    """Add the cotangent of a part of an array to that of the array.
+
+    ``summed`` has the variables whose cotangent is an array that was made here and that nobody
+    else holds. It is changed in place: so a loop over the parts takes as long as the array is
+    large, and not as the array is large times the parts that there are.
+    """
+    total = cotangents.get(operand)
+    if operand in summed and type(total) is np.ndarray and total.dtype == ct.dtype:
+        total[map.index] += ct
+        return
+    moved = map.apply_transpose(ct)
+    cotangents[operand] = moved if total is None else add(total, moved)
+    summed.add(operand)
 
 
 def _joint_map(equation: Equation, read: Read) -> LinearMap:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..primitives.families import made_late
 from ..program.equation import Equation, Var
 from ..program.index import join_index
 from ..program.primitive import PRIMITIVES, Primitive
@@ -24,7 +25,13 @@ def _add_at(x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> Any:
     return out
 
 
-ADD_AT = Primitive("add_at", _add_at, type_rule=lambda x, v, *parts, spec: x, text="{0} plus {1}")
+ADD_AT = Primitive(
+    "add_at",
+    _add_at,
+    type_rule=lambda x, v, *parts, spec: x,
+    d=(made_late, made_late),
+    text="{0} plus {1}",
+)
 WRITERS = frozenset({"setitem", "add_at"})
 
 

@@ -89,6 +89,14 @@ def known(value: Any, wanted: str) -> Any:
     return value._known(wanted) if isinstance(value, Traced) else value
 
 
+def made_late(y: Any, *xs: Any, **params: Any) -> NoReturn:
+    """Be the rule of an operation that only programs have whose derivatives were taken before."""
+    raise NotImplementedError(
+        "a program that was prepared for compiling has no derivative: differentiate the function "
+        "and compile the result, `jit(grad(f))`"
+    )
+
+
 def unsupported(what: str, why: str, help: str) -> NoReturn:
     """Refuse a call that has no derivative here, at the user's line."""
     frame = user_frame(2)

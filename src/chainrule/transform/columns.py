@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..primitives.families import made_late
 from ..program.arraytype import ArrayType, array_type
 from ..program.equation import Equation, Var
 from ..program.index import Hole
@@ -40,7 +41,7 @@ def _rows_type(*columns: ArrayType, shape: tuple[int, ...]) -> ArrayType:
 
 
 ROWS = Primitive(
-    "rows", _rows, type_rule=_rows_type, differentiable=False, variadic=True, text="rows({0})"
+    "rows", _rows, type_rule=_rows_type, d=(made_late,), variadic=True, text="rows({0})"
 )
 """Rows from the columns of their elements: columns, or single numbers."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from ...primitives.families import made_late
 from ...program.arraytype import ArrayType
 from ...program.primitive import Primitive
 
@@ -44,6 +45,7 @@ CONTRACTION = Primitive(
     "contraction",
     _contraction,
     type_rule=lambda a, b, shape, **_: ArrayType(shape, np.result_type(a.dtype, b.dtype)),
+    d=(made_late, made_late),
     text="contraction({0}, {1})",
 )
 """``out[o·i] = Σ left[l·i] right[r·i]`` over all indices i, where o·i is the sum of i's digits
@@ -70,6 +72,7 @@ REPACK = Primitive(
     "repack",
     _repack,
     type_rule=lambda x, shape, **_: ArrayType(shape, x.dtype),
+    d=(made_late,),
     text="repack({0})",
 )
 """A view copied into a contiguous array, from ``starts`` in ``steps``, with zeros around it."""

@@ -23,8 +23,9 @@ INTRODUCTION = """\
 # Performance
 
 Written by `make bench`, which makes an environment with JAX, PyTorch and HIPS autograd and runs
-every case; on a machine with other work that took 20 to 43 minutes. `make bench-quick` runs tiny forms of all cases
-and only compares results. The cases are in `benchmarks/workloads/`, one file each.
+every case; on a machine with other work that took 20 to 43 minutes. `make bench-quick` runs tiny
+forms of all cases and only compares results. The cases are in `benchmarks/workloads/`,
+one file each.
 
 How it is measured: each system runs in a process of its own, kept on one core and told to use one
 thread. Before anything is timed, its results are compared with those of chainrule's interpreter

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from chainrule import grad, jit
-from chainrule.compile import JitWarning, cache
+from chainrule.compile import JitWarning
 from chainrule.compile.native import Native
+from chainrule.compile.runtime import cache
 
 X = np.linspace(0.1, 1.0, 12).reshape(3, 4)
 TABLE = np.arange(12.0).reshape(4, 3) ** 2

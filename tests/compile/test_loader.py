@@ -8,10 +8,10 @@ import random
 
 import pytest
 
-from chainrule.compile import engine, loader
-from chainrule.compile.loader import Loaded, UnreadableObjectError
-from chainrule.compile.memory import Buffer, arrange
-from chainrule.compile.symbols import UnknownSymbolError, address_of
+from chainrule.compile.plan.memory import Buffer, arrange
+from chainrule.compile.runtime import engine, loader
+from chainrule.compile.runtime.loader import Loaded, UnreadableObjectError
+from chainrule.compile.runtime.symbols import UnknownSymbolError, address_of
 
 TEXT = """
 @squares = internal constant [4 x i64] [i64 0, i64 1, i64 4, i64 9]

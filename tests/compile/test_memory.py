@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule import jit, scan
-from chainrule.compile import buffers
+from chainrule.compile.runtime import buffers
 
 RNG = np.random.default_rng(0)
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 
 from chainrule import grad, jit, value_and_grad
-from chainrule.compile import JitWarning, strips
+from chainrule.compile import JitWarning
+from chainrule.compile.plan import strips
 from tests.transform.test_random_programs import points, programs, run
 
 RNG = np.random.default_rng(3)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from chainrule import jit, value_and_grad
-from chainrule.compile import threads
+from chainrule.compile.runtime import threads
 
 RNG = np.random.default_rng(0)
 N = 200_003  # large enough to be shared, no multiple of anything
@@ -131,7 +131,7 @@ import os, sys, warnings
 warnings.simplefilter("ignore")
 import numpy as np
 from chainrule import jit
-from chainrule.compile import threads
+from chainrule.compile.runtime import threads
 threads.set_num_threads(3)
 f = jit(lambda x: np.sum(np.tanh(x) * np.exp(-x * x)))
 x = np.linspace(-1, 2, 300_000)

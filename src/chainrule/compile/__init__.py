@@ -1,8 +1,8 @@
 """From a program to machine code."""
 
-from .buffers import clear_buffers
 from .jit import Compiled, explain_compile, jit
-from .threads import num_threads, set_num_threads
+from .runtime.buffers import clear_buffers
+from .runtime.threads import num_threads, set_num_threads
 from .warning import JitWarning
 
 __all__ = [

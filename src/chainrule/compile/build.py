@@ -11,19 +11,19 @@ from llvmlite import ir
 
 from ..program.equation import Var
 from ..program.program import Program
-from . import engine
-from .codegen import POINTER, Buffers
 from .contraction.forming import form_contractions
-from .cost import RELEASED_FROM, estimated_time
-from .entry import ON_STACK, EntryWriter
-from .image import Image, all_equations, constant_references
-from .interrupt import WORTH, stopped
-from .layout import ALIGNED, WRITEABLE
-from .loops import writer_of
-from .memory import Buffer, arrange
-from .scalar import I64
-from .schedule import Schedule, UnsupportedError, reads_in_place, schedule
-from .strips import form_strips, rows_kept
+from .emit.codegen import POINTER, Buffers
+from .emit.entry import ON_STACK, EntryWriter
+from .emit.interrupt import WORTH, stopped
+from .emit.loops import writer_of
+from .emit.scalar import I64
+from .plan.cost import RELEASED_FROM, estimated_time
+from .plan.memory import Buffer, arrange
+from .plan.schedule import Schedule, UnsupportedError, reads_in_place, schedule
+from .plan.strips import form_strips, rows_kept
+from .runtime import engine
+from .runtime.image import Image, all_equations, constant_references
+from .runtime.layout import ALIGNED, WRITEABLE
 
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
 

@@ -241,11 +241,11 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         return found
 
     def _native(self, program: Program, donated: frozenset[int], out_tree: TreeDef) -> Any:
-        from .layout import layout_is_known
         from .lowering import lowered
         from .mixed import Mixed
         from .native import Native
-        from .schedule import UnsupportedError
+        from .plan.schedule import UnsupportedError
+        from .runtime.layout import layout_is_known
 
         if not layout_is_known():
             self._warn("all of it, as native code is not made for this Python or platform")

@@ -11,7 +11,7 @@ from ..trace.body import Body
 from ..transform.columns import split_rows
 from ..transform.one_hot import compare_with_indices
 from ..transform.simplification import simplify
-from .writing import additions_in_place, masks_as_assignments
+from .plan.writing import additions_in_place, masks_as_assignments
 
 # A short program is faster without loops, as what is computed element by element stays in
 # registers; the time to compile a long one grows with its length.

@@ -10,7 +10,7 @@ import numpy as np
 from ..program.equation import Equation, Var
 from ..program.program import Program
 from .native import Native
-from .schedule import UnsupportedError
+from .plan.schedule import UnsupportedError
 
 
 class Mixed:

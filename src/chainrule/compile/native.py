@@ -14,14 +14,14 @@ import numpy as np
 from ..program.equation import Var
 from ..program.program import Program
 from ..program.spans import span_of
-from . import buffers, cache, threads
-from .floating import Monitor
-from .image import Image, all_equations, find_constants
-from .layout import METH_FASTCALL
-from .memory import ALIGNMENT
-from .runtime import in_memory
-from .schedule import UnsupportedError
-from .symbols import UnknownSymbolError
+from .emit.floating import Monitor
+from .plan.memory import ALIGNMENT
+from .plan.schedule import UnsupportedError
+from .runtime import buffers, cache, threads
+from .runtime.image import Image, all_equations, find_constants
+from .runtime.layout import METH_FASTCALL
+from .runtime.support import in_memory
+from .runtime.symbols import UnknownSymbolError
 
 empty = np.empty  # a trace in another thread may replace the name
 
@@ -137,7 +137,7 @@ class Native:
     @functools.cached_property
     def code(self) -> Any:
         """The LLVM text."""
-        from .engine import Code
+        from .runtime.engine import Code
 
         return Code(self.build.text)
 

@@ -9,13 +9,13 @@ import numpy as np
 from llvmlite import ir
 
 from ...program.equation import Equation
-from ..scalar import I64, constant, register_type
-from ..symbols import linear_algebra
+from ..emit.scalar import I64, constant, register_type
+from ..runtime.symbols import linear_algebra
 from .spec import Ints, Spec
 from .tiling import roles
 
 if TYPE_CHECKING:
-    from ..codegen import Nest
+    from ..emit.codegen import Nest
 
 POINTER = ir.PointerType()
 I32 = ir.IntType(32)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from llvmlite import ir
 
 from ...program.equation import Equation
-from ..scalar import I1, I64
+from ..emit.scalar import I1, I64
 from .chains import contiguous_strides
 from .intrinsics import intrinsic
 from .spec import Ints
 
 if TYPE_CHECKING:
-    from ..codegen import Nest
+    from ..emit.codegen import Nest
 
 
 def write_repack(nest: Nest, root: Equation) -> None:

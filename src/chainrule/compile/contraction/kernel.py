@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llvmlite import ir
 
 from ...program.equation import Equation, Var
-from ..scalar import I1, I64, register_type
+from ..emit.scalar import I1, I64, register_type
 from .blas import matrices_of, write_products
 from .copying import write_repack
 from .intrinsics import intrinsic, suffix
@@ -19,7 +19,7 @@ from .tiles import Dot, Lanes, Outer, Piece
 from .tiling import Factors, Roles, Tile, roles, swapped, tile_of
 
 if TYPE_CHECKING:
-    from ..codegen import Nest
+    from ..emit.codegen import Nest
 
 I32 = ir.IntType(32)
 Starts = dict[int, Any]

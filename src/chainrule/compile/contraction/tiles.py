@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 
-from ..scalar import I64
+from ..emit.scalar import I64
 from .intrinsics import intrinsic, suffix
 from .tiling import Factors
 

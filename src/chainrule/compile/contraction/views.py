@@ -15,7 +15,7 @@ from math import prod
 from typing import Any
 
 from ...program.equation import Equation, Var
-from ..blocks import full_spec
+from ..emit.blocks import full_spec
 
 Factor = tuple[int, int]
 Axis = tuple[Factor, ...]

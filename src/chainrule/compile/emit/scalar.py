@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ..program.equation import Equation
-from .schedule import UnsupportedError
+from ...program.equation import Equation
+from ..plan.schedule import UnsupportedError
 
 F64, F32, I64, I1, I8 = (
     ir.DoubleType(),
@@ -182,7 +182,7 @@ def math_kernels() -> dict[str, Callable[..., Value]]:
     Our own kernels for the trigonometric functions reduce moderate arguments only (see `circular`);
     here these functions are the C library's, which takes any.
     """
-    from .kernels import EMITTERS, REDUCIBLE
+    from ..kernels import EMITTERS, REDUCIBLE
 
     own = {name: emitter for name, emitter in EMITTERS.items() if name not in REDUCIBLE}
     return {name: _of_library(name) for name in REDUCIBLE} | own

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from . import runtime
+from . import support
 from .symbols import provide
 
 LEAST = 1 << 20  # bytes from which a result is worth keeping the memory of
@@ -51,12 +51,12 @@ def _text() -> str:
         "LEAST": str(LEAST),
         "ZEROS": r"\00" * (127 - len("chainrule")),
     }
-    return runtime.read("buffers.ll", words)
+    return support.read("buffers.ll", words)
 
 
 @functools.cache
 def _code() -> Any:
-    code = runtime.load(_text())
+    code = support.load(_text())
     ctypes.c_int64.from_address(code.address("most")).value = _most()
     return code
 

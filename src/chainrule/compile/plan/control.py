@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..program.arraytype import ArrayType
-from ..program.equation import Equation, Var
-from ..program.program import Program
-from ..trace.body import Body
-from .contraction.forming import form_contractions
+from ...program.arraytype import ArrayType
+from ...program.equation import Equation, Var
+from ...program.program import Program
+from ...trace.body import Body
+from ..contraction.forming import form_contractions
 from .schedule import Group, Schedule, UnsupportedError, reads_in_place, rows_of, schedule
 from .writing import WRITERS, read_before, writers_last
 

@@ -7,18 +7,18 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..program.equation import Var
+from ...program.equation import Var
+from ..plan.control import Block, BranchPlan, Carry, LoopPlan, inside
+from ..plan.cost import estimated_time
+from ..plan.schedule import Group, Schedule, UnsupportedError
+from ..plan.strips import StripPlan
 from .circular import CircularNest, is_circular
 from .codegen import POINTER, Buffers, Nest
-from .control import Block, BranchPlan, Carry, LoopPlan, inside
-from .cost import estimated_time
 from .interrupt import WORTH, period, stopped
 from .parallel import ParallelNest, is_shared
 from .scalar import I8, I64, memory_type
-from .schedule import Group, Schedule, UnsupportedError
 from .shared import SharedContraction, shared_cut
 from .stripped import StripNest
-from .strips import StripPlan
 
 
 def writer_of(module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers) -> Any:

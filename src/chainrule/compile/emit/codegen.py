@@ -9,12 +9,21 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ..program.equation import Equation, Var
+from ...program.equation import Equation, Var
+from ..contraction.kernel import CONTRACTIONS
+from ..plan.schedule import (
+    CIRCULAR,
+    EVENTFUL,
+    REDUCTIONS,
+    Group,
+    Schedule,
+    UnsupportedError,
+    size_of,
+)
+from ..runtime.layout import ERROR, EVENTS, INDEX, LENGTH
 from .accumulate import Accumulator
 from .blocks import BLOCKS, source_index
-from .contraction.kernel import CONTRACTIONS
 from .floating import DIVIDE, INVALID
-from .layout import ERROR, EVENTS, INDEX, LENGTH
 from .products import write_matmul
 from .scalar import (
     F32,
@@ -26,15 +35,6 @@ from .scalar import (
     convert,
     emit,
     memory_type,
-)
-from .schedule import (
-    CIRCULAR,
-    EVENTFUL,
-    REDUCTIONS,
-    Group,
-    Schedule,
-    UnsupportedError,
-    size_of,
 )
 
 POINTER = ir.PointerType()

@@ -16,9 +16,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..program.arraytype import ArrayType
-from . import layout as at
-from .buffers import LEAST
+from ...program.arraytype import ArrayType
+from ..runtime import layout as at
+from ..runtime.buffers import LEAST
 from .scalar import I64, memory_type, untyped
 
 POINTER = ir.PointerType()

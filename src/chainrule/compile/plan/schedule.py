@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..program.equation import Equation, Var
-from ..program.program import Program
+from ...program.equation import Equation, Var
+from ...program.program import Program
 
 REDUCTIONS = frozenset({"sum", "mean", "prod", "max", "min", "norm", "any", "all"})
 # Computed twice, these cost more than a trip through the cache.

@@ -11,12 +11,12 @@ from typing import Any
 
 from llvmlite import ir
 
+from ..plan.cost import SHARED_FROM, time_per_element
+from ..plan.schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 from .accumulate import Accumulator
 from .circular import CircularNest, is_circular
 from .codegen import BLOCK, POINTER, Buffers, Nest
-from .cost import SHARED_FROM, time_per_element
 from .scalar import I64, register_type, untyped
-from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 
 CHUNK_TIME = 50_000.0  # ns: long beside taking a chunk, short beside waiting for the last one
 MOST = 256  # chunks, each of which has a place on the stack for its parts of reductions

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives.families import made_late
-from ..program.equation import Equation, Var
-from ..program.index import join_index
-from ..program.primitive import PRIMITIVES, Primitive
-from ..trace.body import Body
+from ...primitives.families import made_late
+from ...program.equation import Equation, Var
+from ...program.index import join_index
+from ...program.primitive import PRIMITIVES, Primitive
+from ...trace.body import Body
 
 
 def _add_at(x: Any, v: Any, *parts: Any, spec: tuple[Any, ...]) -> Any:

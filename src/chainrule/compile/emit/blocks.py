@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..program.equation import Equation, Var
-from ..program.index import Hole
+from ...program.equation import Equation, Var
+from ...program.index import Hole
+from ..plan.schedule import UnsupportedError, size_of
 from .scalar import I64, constant, convert
-from .schedule import UnsupportedError, size_of
 
 if TYPE_CHECKING:
     from .codegen import Nest

@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from .layout import STOPPED, THREAD
+from ..runtime.layout import STOPPED, THREAD
 from .scalar import I1, I8, I64
 
 POINTER = ir.PointerType()

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..program.equation import Equation, Var
-from ..program.program import Program
-from ..program.spans import span_of
+from ...program.equation import Equation, Var
+from ...program.program import Program
+from ...program.spans import span_of
 
 INVALID, DIVIDE, OVERFLOW = 1, 4, 8
 _KINDS = {"divide": DIVIDE, "over": OVERFLOW, "invalid": INVALID}

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..program.equation import Equation
+from ...program.equation import Equation
+from ..plan.schedule import UnsupportedError
 from .blocks import over
 from .scalar import I64, constant, convert, register_type
-from .schedule import UnsupportedError
 
 if TYPE_CHECKING:
     from .codegen import Nest

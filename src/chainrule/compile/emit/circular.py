@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ..program.equation import Equation
+from ...program.equation import Equation
+from ..kernels import EMITTERS, REDUCIBLE
+from ..plan.schedule import CIRCULAR, OPAQUE, Group, Schedule
 from .codegen import Buffers, Nest
-from .kernels import EMITTERS, REDUCIBLE
 from .scalar import I1, constant, convert, intrinsic
-from .schedule import CIRCULAR, OPAQUE, Group, Schedule
 
 
 def is_circular(group: Group, plan: Schedule) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..program.equation import Equation
-from ..program.program import Program
-from ..trace.body import Body
+from ...program.equation import Equation
+from ...program.program import Program
+from ...trace.body import Body
 
 EMBEDDED = 1 << 16  # bytes of constants, other than the program's own, that an image may hold
 

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..program.errors import ProgramError
+from ...program.errors import ProgramError
 
 if TYPE_CHECKING:
-    from ..program.program import Program
+    from ...program.program import Program
     from .image import Image
 
 MAGIC = b"chainrule native 1\n"
@@ -72,7 +72,7 @@ def _surroundings() -> str:
     import hashlib
 
     sources = hashlib.sha256()
-    for path in _sources(os.path.dirname(__file__)):
+    for path in _sources(os.path.dirname(os.path.dirname(__file__))):
         with open(path, "rb") as file:
             sources.update(os.path.basename(path).encode() + file.read())
     parts = (
@@ -88,7 +88,7 @@ def _surroundings() -> str:
 
 
 def _sources(place: str) -> list[str]:
-    """Return the files of this package, in an order that doesn't depend on where it lies."""
+    """Return the files of a package, in an order that doesn't depend on where it lies."""
     found = []
     with os.scandir(place) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
@@ -255,7 +255,7 @@ def _tell(place: str, error: OSError) -> None:
     with _lock:
         told, _state["told"] = _state["told"], True
     if not told:
-        from .warning import JitWarning
+        from ..warning import JitWarning
 
         message = f"compiled functions cannot be kept in {place}: {error.strerror or error}"
         warnings.warn(f"{message}; set CHAINRULE_CACHE_DIR", JitWarning, stacklevel=2)

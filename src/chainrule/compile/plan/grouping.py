@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..program.arraytype import ArrayType, array_type
-from ..program.equation import Equation, Var
-from ..program.primitive import PRIMITIVES
+from ...program.arraytype import ArrayType, array_type
+from ...program.equation import Equation, Var
+from ...program.primitive import PRIMITIVES
 from .schedule import (
     CONTROL,
     OPAQUE,

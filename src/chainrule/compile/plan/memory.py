@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .layout import FRAME_BYTES
+from ..runtime.layout import FRAME_BYTES
 
 ALIGNMENT = 64
 

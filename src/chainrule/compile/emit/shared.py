@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from ..program.equation import Equation
+from ...program.equation import Equation
+from ..contraction.blas import matrices_of
+from ..contraction.kernel import spec_from, write_part
+from ..contraction.rows import Rows
+from ..contraction.tiling import tile_of
+from ..plan.cost import SHARED_FROM
+from ..plan.schedule import Group, Schedule
 from .codegen import Buffers, Nest
-from .contraction.blas import matrices_of
-from .contraction.kernel import spec_from, write_part
-from .contraction.rows import Rows
-from .contraction.tiling import tile_of
-from .cost import SHARED_FROM
 from .parallel import ParallelNest, Part
 from .scalar import I64, register_type
-from .schedule import Group, Schedule
 
 CHUNKS = 4  # few, as each has a smaller tile at its end
 CYCLE = 0.33  # ns

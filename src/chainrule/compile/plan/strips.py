@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ..program.equation import Equation, Var
-from ..program.index import Hole
-from .contraction.kernel import spec_from
-from .contraction.rows import Rows, row_labels
+from ...program.equation import Equation, Var
+from ...program.index import Hole
+from ..contraction.kernel import spec_from
+from ..contraction.rows import Rows, row_labels
 from .cost import time_per_element
 from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 

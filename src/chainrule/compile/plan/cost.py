@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..program.equation import Equation, Var
+from ...program.equation import Equation, Var
 from .schedule import HEAVY, Group, Schedule, size_of
 
 RELEASED_FROM = 20_000.0  # ns of work for which giving the interpreter's lock away pays

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from llvmlite import ir
 
-from ..program.equation import Equation
+from ...program.equation import Equation
+from ..plan.schedule import reduced_axes, size_of
 from .scalar import I64, constant, convert, intrinsic, register_type
-from .schedule import reduced_axes, size_of
 
 if TYPE_CHECKING:
     from .codegen import Nest

@@ -15,7 +15,7 @@ import sys
 import threading
 from typing import Any
 
-from . import runtime
+from . import support
 from .symbols import provide
 
 _FLAGS_OF_X86 = (
@@ -107,13 +107,13 @@ def _text() -> str:
         "SIG_BLOCK": block,
         "SIG_SETMASK": setmask,
     }
-    return runtime.read("pool.ll", words)
+    return support.read("pool.ll", words)
 
 
 @functools.cache
 def _pool() -> Any:
     """Return the pool's machine code."""
-    pool = runtime.load(_text())
+    pool = support.load(_text())
     reset = ctypes.PYFUNCTYPE(None)(pool.address("reset"))
     reset()
     if hasattr(os, "register_at_fork"):

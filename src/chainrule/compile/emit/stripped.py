@@ -6,16 +6,16 @@ from typing import Any
 
 from llvmlite import ir
 
+from ..contraction.intrinsics import intrinsic
+from ..contraction.kernel import spec_from, write_part
+from ..plan.schedule import Group, Schedule
+from ..plan.strips import StripPlan
 from .accumulate import Accumulator
 from .blocks import source_index
 from .circular import CircularNest, is_circular
 from .codegen import Buffers, Nest
-from .contraction.intrinsics import intrinsic
-from .contraction.kernel import spec_from, write_part
 from .parallel import Part, whole_reductions
 from .scalar import I1, I8, I64, convert, register_type, untyped
-from .schedule import Group, Schedule
-from .strips import StripPlan
 
 
 class _Rows(Part):

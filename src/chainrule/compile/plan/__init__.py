@@ -1,0 +1,1 @@
+"""What is computed where, when, and in which memory."""

@@ -1,0 +1,1 @@
+"""What a compiled program needs beside its code: cache, loader, memory, threads."""

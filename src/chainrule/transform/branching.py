@@ -15,11 +15,12 @@ import numpy as np
 from ..maps import Joint
 from ..primitives.batching import spread
 from ..program.arraytype import ArrayType, shape_of
-from ..program.errors import TraceError
+from ..program.errors import GradientError, TraceError
 from ..program.primitive import Primitive
 from ..program.pytree import flatten
 from ..trace import Tracer
 from ..trace.body import Body, record_body
+from ..trace.refusals import here
 from .linear import jvp, pull_values, vjp
 from .scanning import _output_type, _type
 
@@ -85,7 +86,9 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     30.0
     """
     if not branches:
-        raise ValueError("switch needs at least one branch")
+        raise GradientError(
+            "switch needs at least one branch", span=here(), help="give a list of functions"
+        )
     value = _known(index)
     if value is not None:
         return branches[min(max(int(value), 0), len(branches) - 1)](*operands)
@@ -141,7 +144,11 @@ def _recorded_while(cond_fun: Any, body_fun: Any, init: Any) -> Any:
     def step(*given: Any) -> Any:
         out, tree = flatten(body_fun(treedef.unflatten(given)))
         if tree != treedef:
-            raise TraceError(f"the state of a while_loop changes from {treedef} to {tree}")
+            raise TraceError(
+                f"the state of a while_loop changes from {treedef} to {tree}",
+                span=here(),
+                help="return the state with the structure that it starts with",
+            )
         return out
 
     body, _ = record_body(step, types)
@@ -150,6 +157,7 @@ def _recorded_while(cond_fun: Any, body_fun: Any, init: Any) -> Any:
         if (after.shape, after.dtype) != (before.shape, before.dtype):
             raise TraceError(
                 f"the state of a while_loop is {before} before a step and {after} after it",
+                span=here(),
                 help="start with a value of the type that the body returns",
             )
     outs = WHILE(*leaves, *test.outer, *body.outer, test=test, body=body)
@@ -161,6 +169,7 @@ def _check_branches(yes: Body, no: Body, trees: list[Any]) -> None:
     if trees[0] != trees[1] or types[0] != types[1]:
         raise TraceError(
             "the branches of a cond return different types",
+            span=here(),
             why=f"the first returns {[str(t) for t in types[0]]}, "
             f"the second {[str(t) for t in types[1]]}",
             help="let both return the same structure, shapes and dtypes",

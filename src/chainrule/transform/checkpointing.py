@@ -12,10 +12,12 @@ from ..maps import Joint
 from ..primitives.batching import spread
 from ..program.arraytype import shape_of
 from ..program.equation import Var
+from ..program.errors import GradientError
 from ..program.primitive import Primitive
 from ..program.pytree import flatten, tree_map
 from ..trace import Tracer, current
 from ..trace.body import Body, record_body
+from ..trace.refusals import here
 from ..trace.tracer import bind_joint
 from .branching import _of_smooth, _or_zeros, _placed, _places
 from .linear import jvp, pull_values
@@ -140,9 +142,11 @@ def _schedule(steps: int, states: int, budget: int, state: int) -> tuple[int, in
     levels = 1
     while (kept := _root(steps, levels) * levels) > states:
         if _root(steps, levels) <= 2:
-            raise ValueError(
+            raise GradientError(
                 f"a loop of {steps} steps needs a budget of at least {kept * state} bytes "
-                f"({kept} states of {state} bytes), not {budget}"
+                f"({kept} states of {state} bytes), not {budget}",
+                span=here(),
+                help=f"give at least that: `budget={kept * state}`",
             )
         levels += 1
     return _root(steps, levels), levels

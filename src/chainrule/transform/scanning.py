@@ -21,6 +21,7 @@ from ..program.primitive import Primitive
 from ..program.pytree import TreeDef, flatten
 from ..trace import Session, Tracer, current
 from ..trace.body import Body, record_body
+from ..trace.refusals import here
 from .arguments import described
 from .linear import jvp, vjp
 
@@ -153,6 +154,7 @@ def _recorded_scan(
             if tree != carry_tree:
                 raise TraceError(
                     f"the carry of a scan changes its structure from {carry_tree} to {tree}",
+                    span=here(),
                     help="return the carry with the structure of init",
                 )
             flat_y, state["tree"] = flatten(y)
@@ -174,6 +176,7 @@ def _steps(leaves: Sequence[Any], length: int | None) -> int:
     if None in sizes:
         raise ShapeError(
             "scan reads along the first axis of xs, but one of them is a scalar",
+            span=here(),
             why="a list or a tuple in xs is a tree of arrays that are read side by side",
             help="make one array of numbers that are read one after another: np.array(xs)",
         )
@@ -183,7 +186,9 @@ def _steps(leaves: Sequence[Any], length: int | None) -> int:
         raise ShapeError(
             f"scan over arrays of different lengths: {sorted(sizes)}"  # type: ignore[type-var]
             if sizes
-            else "scan needs xs or a length"
+            else "scan needs xs or a length",
+            span=here(),
+            help="give arrays with one length, that of `length` if there is one",
         )
     (steps,) = sizes
     assert steps is not None
@@ -207,6 +212,7 @@ def _pair(result: Any) -> Pair:
     if not isinstance(result, tuple) or len(result) != 2:
         raise TraceError(
             f"the body of a scan returns a pair (carry, y), not {described(flatten(result)[1])}",
+            span=here(),
             help="`return carry, None` where there is nothing to collect",
         )
     return result
@@ -232,6 +238,7 @@ def _check_carry(body: Body, types: Sequence[ArrayType]) -> None:
         if (before.shape, before.dtype) != (after.shape, after.dtype):
             raise TraceError(
                 f"the carry of a scan is {before} before a step and {after} after it",
+                span=here(),
                 why="a loop is recorded once, so its state has to keep shape and dtype",
                 help="start with a value of the type that the body returns, e.g. np.zeros(...) "
                 "or 0.0 instead of 0",

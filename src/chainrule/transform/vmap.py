@@ -16,6 +16,7 @@ from ..program.pytree import LEAF, flatten, leaf_paths
 from ..trace import Session, Tracer, current
 from ..trace.body import Body, record_body
 from ..trace.cells import Cell
+from ..trace.refusals import here
 from .arguments import POSITIONAL, parameters_of
 
 Axes = Any
@@ -173,7 +174,11 @@ def _input_axes(in_axes: Axes, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if not isinstance(in_axes, tuple | list):
         in_axes = (in_axes,) * len(args)
     if len(in_axes) != len(args):
-        raise ValueError(f"in_axes has {len(in_axes)} entries for {len(args)} arguments")
+        raise ShapeError(
+            f"in_axes has {len(in_axes)} entries for {len(args)} arguments",
+            span=here(),
+            help="give one entry per positional argument, or one axis for all of them",
+        )
     found: list[int | None] = []
     for axes, arg in zip(in_axes, args, strict=True):
         found.extend(_per_leaf(axes, arg, "in_axes"))
@@ -193,7 +198,12 @@ def _per_leaf(axes: Axes, tree: Any, what: str) -> list[int | None]:
         return [a for k in keys for a in _per_leaf(axes[k], tree[k], what)]
     if isinstance(axes, tuple | list) and isinstance(tree, tuple | list) and len(axes) == len(tree):
         return [a for x, t in zip(axes, tree, strict=True) for a in _per_leaf(x, t, what)]
-    raise ValueError(f"{what} {axes!r} does not fit the structure of the argument")
+    place = "argument" if what == "in_axes" else "result"
+    raise ShapeError(
+        f"{what} {axes!r} does not fit the structure of the {place}",
+        span=here(),
+        help="give one axis for the whole, or the same containers with an axis in each place",
+    )
 
 
 def _paths(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
@@ -219,12 +229,14 @@ def _batch_size(
         if not -len(shape) <= axis < len(shape):
             raise ShapeError(
                 f"vmap over axis {axis} of {paths()[i]}, which has shape {shape}",
+                span=here(),
                 help="give in_axes=None for an argument that all examples share",
             )
         sizes[i] = shape[axis]
     if not sizes:
         raise ShapeError(
             "vmap has no argument to map over",
+            span=here(),
             help="give axis_size, or an axis for one argument in in_axes",
         )
     if len(set(sizes.values())) > 1:
@@ -232,6 +244,7 @@ def _batch_size(
         raise ShapeError(
             "vmap over axes of different lengths: "
             + ", ".join(f"{n} in {names[i]}" for i, n in sizes.items()),
+            span=here(),
             help="give in_axes=None for an argument that all examples share",
         )
     return next(iter(sizes.values()))
@@ -251,7 +264,11 @@ def _output_axes(out_axes: Axes, body: Body) -> list[int | None]:
 def _place(result: Any, is_batched: bool, axis: int | None, size: int) -> Any:
     if axis is None:
         if is_batched:
-            raise ValueError("out_axes=None for a result that depends on the example")
+            raise ShapeError(
+                "out_axes=None for a result that depends on the example",
+                span=here(),
+                help="give the axis along which the results are stacked, such as out_axes=0",
+            )
         return result
     if not is_batched:
         result = np.broadcast_to(result, (size, *shape_of(result)))

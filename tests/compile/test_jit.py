@@ -187,9 +187,26 @@ def test_gather_and_scatter():
 @pytest.mark.parametrize("bad", [5, -6, 2**40])
 def test_an_index_out_of_bounds_is_an_index_error_at_the_users_line(bad):
     f = native(lambda x, i: x[i] * 2.0, np.ones(5), np.array([0, 1]))
-    with pytest.raises(IndexError, match=rf"index {bad} .* size 5.*test_jit\.py:\d+"):
+    with pytest.raises(IndexError, match=rf"index {bad} .* size 5\n.*test_jit\.py:\d+"):
         f(np.ones(5), np.array([0, bad]))
     np.testing.assert_array_equal(f(np.ones(5), np.array([4, -5])), [2.0, 2.0])
+
+
+def picked(x, i):
+    y = np.exp(x)
+    chosen = y[i]
+    return np.sum(np.log(chosen - 1.0))
+
+
+@pytest.mark.parametrize("derived", [grad(picked), grad(lambda x, i: np.sum(grad(picked)(x, i)))])
+def test_an_error_in_a_derivative_is_at_the_line_that_is_differentiated(derived):
+    step = native(derived, np.ones(5), np.array([0, 1]))
+    with pytest.raises(IndexError, match=r"in picked\n.*chosen = y\[i\]"):
+        step(np.ones(5), np.array([0, 7]))
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError) as caught:
+        jit(derived)(np.zeros(5), np.array([0, 1]))
+    assert "in picked" in str(caught.value)
+    assert "np.log(chosen - 1.0)" in str(caught.value)
 
 
 # -- ways to call --------------------------------------------------------------------------------

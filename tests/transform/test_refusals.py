@@ -93,5 +93,5 @@ def test_the_line_is_shown_and_a_rewrite_given(refused):
 
 
 def test_checkpoint_is_transparent_to_errors():
-    with pytest.raises(ValueError, match="shape|broadcast"):
+    with pytest.raises(ValueError, match=r"shape|broadcast"):
         grad(checkpoint(lambda x: (x + np.ones(4)).sum()))(X)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..program.equation import Var
+from ..program.errors import picture
 from ..program.program import Program
 from ..program.spans import span_of
 from .emit.floating import Monitor
@@ -202,13 +203,13 @@ class Native:
     def _raise_index(self, number: int, index: int, length: int) -> NoReturn:
         assert self._image is not None
         place = self._image.notes[number - 1]
-        where = ""
+        span = None
         equations = list(all_equations(self.program))
         if 0 <= place < len(equations) and equations[place].origin:
             span = span_of(*equations[place].origin[0])
-            where = f" ({span.file}:{span.line}: {span.text})"
         shown = index if index >= 0 else index - length
-        raise IndexError(f"index {shown} is out of bounds for an axis of size {length}{where}")
+        title = f"index {shown} is out of bounds for an axis of size {length}"
+        raise IndexError(picture(title, span, help=f"keep it within {-length} and {length - 1}"))
 
 
 def count_computed(program: Program) -> int:

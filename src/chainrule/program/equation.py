@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 Origin = tuple[tuple["CodeType", int], ...]
 
 
+class DerivedOrigin(tuple[tuple["CodeType", int], ...]):
+    """Where an equation of a derivative comes from.
+
+    First the place of the operation that is differentiated, then the one where the derivative was
+    asked for, such as ``grad(f)(x)``. Errors show the first, names are taken from the second.
+    """
+
+    __slots__ = ()
+
+
 class Var:
     """A variable: the name of one value in a program.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .bytecode import opname_at
 from .codecs import CODECS
-from .equation import Equation, Origin, Var
+from .equation import DerivedOrigin, Equation, Origin, Var
 from .index import Hole, index_text
 from .spans import result_name, span_of
 
@@ -74,14 +74,21 @@ def user_names(equations: tuple[Equation, ...]) -> dict[Var, str | None]:
     """
     wished: dict[Var, str | None] = {}
     for number, equation in enumerate(equations):
-        following = equations[number + 1].origin if number + 1 < len(equations) else ()
+        following = _asked_at(equations[number + 1]) if number + 1 < len(equations) else ()
+        asked = _asked_at(equation)
         for out in equation.outs:
             wished[out] = out.name
-        if not equation.origin or len(equation.outs) > 1 or equation.outs[0].name:
+        if not asked or len(equation.outs) > 1 or equation.outs[0].name:
             continue
-        if following != equation.origin or is_whole(equation):
-            wished[equation.outs[0]] = result_name(*equation.origin[0])
+        if following != asked or (asked is equation.origin and is_whole(equation)):
+            wished[equation.outs[0]] = result_name(*asked[0])
     return wished
+
+
+def _asked_at(equation: Equation) -> Origin:
+    """Return the origin by which an equation is named: of a derivative, where it was asked for."""
+    origin = equation.origin
+    return origin[1:] if type(origin) is DerivedOrigin else origin
 
 
 def is_whole(equation: Equation) -> bool:

@@ -10,15 +10,16 @@ earlier variable.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from sys import _getframe
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from ..program.arraytype import ArrayType
-from ..program.equation import Equation, Origin, Var
+from ..program.equation import DerivedOrigin, Equation, Origin, Var
 from ..program.spans import INTERNAL
 
 # Constants up to this size are copied when an equation takes them; larger ones are made read-only
@@ -61,6 +62,8 @@ class Recorder:
         The id that the next variable will get.
     on_end : callable or None
         What to do when the trace ends.
+    differentiated : tuple or None
+        The place of the operation whose derivative is being recorded.
     parent : Recorder or None
         The enclosing trace, when this one records a part of a program that is to be run on other
         values later: the body of a loop, a function to be mapped.
@@ -72,6 +75,7 @@ class Recorder:
     __slots__ = (
         "_locked",
         "captured",
+        "differentiated",
         "equations",
         "full_origins",
         "keep",
@@ -85,6 +89,9 @@ class Recorder:
         self, full_origins: bool = False, keep: bool = False, parent: Recorder | None = None
     ) -> None:
         self.parent = parent
+        self.differentiated: tuple[CodeType, int] | None = None
+        if parent is not None:
+            self.differentiated = parent.differentiated
         self.captured: dict[Var, tuple[Var, Var]] = {}
         self.equations: list[Equation] = []
         self.keep = keep
@@ -129,6 +136,8 @@ class Recorder:
             frame = back
             code = frame.f_code
         if not self.full_origins:
+            if self.differentiated is not None:
+                return DerivedOrigin((self.differentiated, (code, frame.f_lasti)))
             return ((code, frame.f_lasti),)
         chain = []
         current: Any = frame
@@ -136,6 +145,25 @@ class Recorder:
             chain.append((current.f_code, current.f_lasti))
             current = current.f_back
         return tuple(chain)
+
+    @contextmanager
+    def differentiating(self, equations: Iterable[Equation]) -> Iterator[Iterator[Equation]]:
+        """Give equations one by one; what is recorded meanwhile is of the derivative of the last.
+
+        With whole chains of frames, which tell where a derivative was asked for, nothing is noted.
+        """
+
+        def one_by_one() -> Iterator[Equation]:
+            for equation in equations:
+                origin = equation.origin
+                self.differentiated = origin[0] if origin and not self.full_origins else None
+                yield equation
+
+        previous = self.differentiated
+        try:
+            yield one_by_one()
+        finally:
+            self.differentiated = previous
 
     def constant(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return an array that is safe to keep as a constant of an equation."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..maps import Cast, Compose, LinearMap, Slice, add, bare, broadcast, push
 from ..program.equation import Equation, Var
+from ..trace.recorder import current
 
 Read = Callable[[Var], Any]
 # called per edge with (equation, operand position, map, cotangent of the result, of the operand)
@@ -88,6 +89,15 @@ def push_forward(
     read : callable
         Gives the value of a variable.
     """
+    if read is not read_value and (recorder := current()) is not None:
+        with recorder.differentiating(equations) as each:
+            return _walk_forward(each, tangents, read)
+    return _walk_forward(equations, tangents, read)
+
+
+def _walk_forward(
+    equations: Iterable[Equation], tangents: dict[Var, Any], read: Read
+) -> dict[Var, Any]:
     tangents = dict(tangents)
     for equation in equations:
         if equation.primitive.joint is not None:
@@ -138,9 +148,23 @@ def pull_back(
     dict
         The cotangents of the variables that no equation here has computed: the inputs.
     """
+    last_first = equations if isinstance(equations, Iterator) else reversed(equations)
+    if read is not read_value and (recorder := current()) is not None:
+        with recorder.differentiating(last_first) as each:
+            return _walk_back(each, cotangents, first, read, observe)
+    return _walk_back(last_first, cotangents, first, read, observe)
+
+
+def _walk_back(
+    equations: Iterator[Equation],
+    cotangents: dict[Var, Any],
+    first: int,
+    read: Read,
+    observe: Observe | None,
+) -> dict[Var, Any]:
     cotangents = dict(cotangents)
     summed: set[Var] | None = set() if read is read_value and observe is None else None
-    for equation in equations if isinstance(equations, Iterator) else reversed(equations):
+    for equation in equations:
         primitive, operands, _, outs, _ = equation
         if primitive.joint is not None:
             _pull_joint(equation, cotangents, first, read, observe)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...program.equation import Equation, Var
+from ...program.errors import picture
 from ...program.program import Program
 from ...program.spans import span_of
 
@@ -33,6 +34,7 @@ class Event(NamedTuple):
     message: str
     file: str
     line: int
+    picture: str = ""
 
 
 class Monitor:
@@ -123,13 +125,14 @@ def _event(kind: str, equation: Equation) -> Event:
     if not equation.origin:
         return Event(kind, message, "chainrule", 0)
     span = span_of(*equation.origin[0])
-    return Event(kind, f"{message} ({span.text})" if span.text else message, span.file, span.line)
+    shown = f"{message} ({span.text})" if span.text else message
+    return Event(kind, shown, span.file, span.line, picture(message, span))
 
 
 def _act(event: Event, mode: str) -> None:
     where = f" ({event.file}:{event.line})" if event.line else ""
     if mode == "raise":
-        raise FloatingPointError(event.message + where)
+        raise FloatingPointError(event.picture or event.message)
     if mode == "warn":
         warnings.warn_explicit(
             event.message, RuntimeWarning, event.file, event.line, registry=_registry

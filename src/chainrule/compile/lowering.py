@@ -9,6 +9,7 @@ from ..program.equation import Equation, Var
 from ..program.program import Program
 from ..trace.body import Body
 from ..transform.columns import split_rows
+from ..transform.directions import along_directions
 from ..transform.one_hot import compare_with_indices
 from ..transform.simplification import simplify
 from .plan.writing import additions_in_place, masks_as_assignments
@@ -21,6 +22,7 @@ REPEATS = 8
 
 def lowered(program: Program) -> Program:
     """Return a program that computes the same with less work."""
+    program = along_directions(program)
     columns = split_rows(program)
     if columns is not program:
         program = columns  # which has no loops left that could be found

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..program.arraytype import ArrayType
+from ..program.basis import is_standard_basis
 from ..program.equation import DerivedOrigin, Equation, Origin, Var
 from ..program.spans import INTERNAL
 
@@ -167,6 +168,8 @@ class Recorder:
 
     def constant(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return an array that is safe to keep as a constant of an equation."""
+        if is_standard_basis(array):
+            return array
         if self.keep or array.nbytes <= COPY_BYTES:
             if array.flags.c_contiguous:
                 return _copy(array)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..maps import Cast, Compose, Conjugate, LinearMap, Masked
 from ..program.arraytype import ArrayType
+from ..program.basis import standard_basis
 from ..program.equation import Var
 from ..program.errors import GradientError
 from ..trace import Session, Tracer
@@ -262,7 +263,7 @@ def _along_all(call: TracedCall, forward: bool, position: int, unit: complex = 1
     operands = call.inputs if forward else call.outputs
     type_ = type_of(operands[position])
     dtype = type_.dtype if type_.is_differentiable else np.dtype(float)
-    basis = np.reshape(unit * np.eye(type_.size, dtype=dtype), (type_.size, *type_.shape))
+    basis = standard_basis(type_.shape, dtype, unit)
 
     def passes(masked: bool) -> list[Any]:
         def along(direction: Any) -> list[Any]:
@@ -288,9 +289,9 @@ def _stacked(along: Any, basis: Any) -> list[Any]:
 def _batched(along: Any, basis: Any, call: TracedCall) -> list[Any]:
     largest = max((out.type.size for e in call.equations for out in e.outs), default=1)
     block = max(FEW, BLOCK_BYTES // (8 * max(largest, 1)))
+    if block >= len(basis):
+        return list(vmap(along)(basis))  # not a part of it: it is known to be a basis
     parts = [vmap(along)(basis[i : i + block]) for i in range(0, len(basis), block)]
-    if len(parts) == 1:
-        return list(parts[0])
     return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
 
 

@@ -12,6 +12,7 @@ from ..transform.columns import split_rows
 from ..transform.directions import along_directions
 from ..transform.one_hot import compare_with_indices
 from ..transform.simplification import simplify
+from .linalg.forming import form_factors
 from .plan.writing import additions_in_place, masks_as_assignments
 
 # A short program is faster without loops, as what is computed element by element stays in
@@ -31,7 +32,7 @@ def lowered(program: Program) -> Program:
 
         given = tuple(masks_as_assignments(program.equations))
         program = reroll(program.replace(equations=given), minimum=REPEATS)
-    program = simplify(program)
+    program = form_factors(simplify(program))
     if any(e.primitive.name == "embed" or _has_bodies(e) for e in program.equations):
         from ..transform.looping import improve_loops
 

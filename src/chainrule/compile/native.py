@@ -16,6 +16,7 @@ from ..program.errors import picture
 from ..program.program import Program
 from ..program.spans import span_of
 from .emit.floating import Monitor
+from .linalg.operations import COMPLAINTS
 from .plan.memory import ALIGNMENT
 from .plan.schedule import UnsupportedError
 from .runtime import buffers, cache, threads
@@ -186,7 +187,7 @@ class Native:
             return answer
         results, flags, number, index, length = answer
         if number:
-            self._raise_index(number, index, length)
+            self._raise(number, index, length)
         if flags:
             self.monitor.tell(leaves, flags, not self.facts["in place"])
         return results
@@ -200,13 +201,18 @@ class Native:
             raise RuntimeError("a native function refused the arrays that were made for it")
         return results
 
-    def _raise_index(self, number: int, index: int, length: int) -> NoReturn:
+    def _raise(self, number: int, index: int, length: int) -> NoReturn:
+        """Raise what NumPy would raise: about a matrix, or an index out of bounds."""
         assert self._image is not None
         place = self._image.notes[number - 1]
         span = None
         equations = list(all_equations(self.program))
         if 0 <= place < len(equations) and equations[place].origin:
             span = span_of(*equations[place].origin[0])
+        name = equations[place].primitive.name if 0 <= place < len(equations) else ""
+        if name in COMPLAINTS:
+            message, remedy = COMPLAINTS[name]
+            raise np.linalg.LinAlgError(picture(message, span, help=remedy))
         shown = index if index >= 0 else index - length
         title = f"index {shown} is out of bounds for an axis of size {length}"
         raise IndexError(picture(title, span, help=f"keep it within {-length} and {length - 1}"))

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
 from ..contraction.kernel import CONTRACTIONS
+from ..linalg.writers import WRITERS, scratch
 from ..plan.schedule import (
     CIRCULAR,
     EVENTFUL,
@@ -23,6 +25,7 @@ from ..plan.schedule import (
 from ..runtime.layout import ERROR, EVENTS, INDEX, LENGTH
 from .accumulate import Accumulator
 from .blocks import BLOCKS, source_index
+from .counting import counted
 from .floating import DIVIDE, INVALID
 from .products import write_matmul
 from .scalar import (
@@ -40,6 +43,7 @@ from .scalar import (
 POINTER = ir.PointerType()
 SMALL = 64  # elements of a nest that is written into the loop around it
 BLOCK = 4096  # elements that one running sum takes before it is added to the total
+IN_MEMORY = frozenset({"matmul", "contraction", "repack", "lu_solve"})  # read no single elements
 Index = tuple[Any, ...]
 
 
@@ -61,6 +65,9 @@ class Nest:
         self.buffers = buffers
         found = buffers.of_group(group, plan)
         self.slots = list(dict.fromkeys(group.reuse.get(slot, slot) for slot in found))
+        self.scratch = _scratch(group)
+        if self.scratch is not None:
+            self.slots.append(self.scratch)
         self.ahead = [old for old in group.reuse.values() if old in found]
         # behind the buffers comes the frame of the call, see `layout`
         given = [POINTER] * (len(self.slots) + 1)
@@ -252,20 +259,8 @@ class Nest:
     @contextmanager
     def loop(self, stop: Any, start: Any = None, step: int = 1) -> Iterator[Any]:
         """Write a loop; the body is what is written inside of the context."""
-        b = self.b
-        before = b.block
-        head = b.append_basic_block("loop")
-        after = b.append_basic_block("done")
-        begin = I64(0) if start is None else start
-        b.cbranch(b.icmp_signed("<", begin, stop), head, after)
-        b.position_at_end(head)
-        i = b.phi(I64, "i")
-        i.add_incoming(begin, before)
-        yield i
-        following = b.add(i, I64(step), flags=["nsw"])
-        i.add_incoming(following, b.block)
-        b.cbranch(b.icmp_signed("<", following, stop), head, after)
-        b.position_at_end(after)
+        with counted(self.b, stop, start, step) as i:
+            yield i
 
     def write(self) -> ir.Function:
         """Write the whole function."""
@@ -280,6 +275,8 @@ class Nest:
             write_matmul(self, self.group.roots[0])
         elif name in CONTRACTIONS:
             CONTRACTIONS[name](self, self.group.roots[0])
+        elif name in WRITERS:
+            WRITERS[name](self, self.group.roots[0])
         elif name in BLOCKS:
             BLOCKS[name](self, self.group.roots[0])
         elif self.group.flat:
@@ -462,7 +459,7 @@ class Buffers:
             for o in equation.operands:
                 if type(o) is not Var:
                     # products read memory, also where all elements are the same
-                    read = equation.primitive.name in ("matmul", "contraction", "repack")
+                    read = equation.primitive.name in IN_MEMORY
                     in_memory = read or self.uniform(o) is None
                     if isinstance(o, np.ndarray) and in_memory:
                         found[self.slot(o)] = None
@@ -472,6 +469,12 @@ class Buffers:
                     seen.add(o)
                     waiting.append(plan.producer[o])
         return list(found)
+
+
+def _scratch(group: Group) -> Var | None:
+    """Return a variable for the memory that an operation needs beside its results."""
+    size = scratch(group.roots[0])
+    return Var(-1, None, ArrayType((size,), np.dtype(np.int8))) if size else None
 
 
 def _identity(i: Any) -> Any:

@@ -12,6 +12,7 @@ from ..plan.control import Block, BranchPlan, Carry, LoopPlan, inside
 from ..plan.cost import estimated_time
 from ..plan.schedule import Group, Schedule, UnsupportedError
 from ..plan.strips import StripPlan
+from ..runtime.layout import ERROR
 from .circular import CircularNest, is_circular
 from .codegen import POINTER, Buffers, Nest
 from .interrupt import WORTH, period, stopped
@@ -332,7 +333,7 @@ class LoopWriter(ControlWriter):
         self._leave(homes)
         following = b.add(t, I64(1))
         every = period(estimated_time(plan.block.plan) + estimated_time(plan.test.plan))
-        end = stopped(b, self.frame, following, every)
+        end = b.or_(stopped(b, self.frame, following, every), self._failed())
         t.add_incoming(following, b.block)
         for k, phi in self.phis.items():
             phi.add_incoming(homes[k], b.block)
@@ -340,6 +341,11 @@ class LoopWriter(ControlWriter):
         b.position_at_end(after)
         for carry in plan.carries:
             self.copy(self.pointer[carry.out], self.pointer[carry.var], carry.var)
+
+    def _failed(self) -> Any:
+        """Tell whether there was an error: what the test says after one has no meaning."""
+        place = self.b.gep(self.frame, [I64(ERROR)], source_etype=I8)
+        return self.b.icmp_signed("!=", self.b.load(place, typ=I64), I64(0))
 
     def _alternate(self, carry: Carry, odd: Any) -> Any:
         if carry.kind != "moving":

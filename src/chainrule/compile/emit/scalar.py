@@ -166,13 +166,18 @@ OPERATIONS: dict[str, Callable[..., Value]] = {
     "logical_and": lambda b, x, y: b.and_(x, y),
     "logical_or": lambda b, x, y: b.or_(x, y),
     "logical_not": lambda b, x: b.not_(x),
+    "logical_xor": lambda b, x, y: b.xor(x, y),
+    "bitwise_and": lambda b, x, y: b.and_(x, y),
+    "bitwise_or": lambda b, x, y: b.or_(x, y),
+    "bitwise_xor": lambda b, x, y: b.xor(x, y),
+    "invert": lambda b, x: b.not_(x),
     "isnan": lambda b, x: b.fcmp_unordered("uno", x, x),
     "isfinite": lambda b, x: b.fcmp_ordered("==", b.fsub(x, x), ir.Constant(x.type, 0.0)),
 }
 COMPARISONS = frozenset(
     ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isfinite"]
 )
-LOGICAL = frozenset(["logical_and", "logical_or", "logical_not"])
+LOGICAL = frozenset(["logical_and", "logical_or", "logical_not", "logical_xor"])
 
 
 @functools.cache

@@ -53,4 +53,6 @@ def _weight(equation: Equation) -> float:
     if name in ("matmul", "einsum"):
         shapes = [np.shape(o) if type(o) is not Var else o.type.shape for o in equation.operands]
         return 0.05 * max(shape[-1] if shape else 1 for shape in shapes)
+    if name in ("lu", "lu_solve", "triangular_solve", "cholesky"):
+        return 1.0 + 0.05 * equation.inputs[0].type.shape[-1]
     return 1.0 if name in HEAVY else 0.2

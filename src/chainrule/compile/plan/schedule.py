@@ -52,6 +52,7 @@ OPAQUE = frozenset(
     (
         *("matmul", "embed", "concatenate", "stack", "setitem", "add_at"),
         *("scatter_add", "overlap_add", "cumsum", "einsum", "contraction", "repack"),
+        *("lu", "lu_solve", "triangular_solve", "cholesky"),
     )
 )
 # Where these have poles or no value, down from a bound, our kernels raise no flag.

@@ -1,72 +1,79 @@
 """What ``fit`` costs beside a loop written by hand: ``python -m benchmarks.training_overhead``.
 
-CPU time is compared, of the shortest of several turns, since what else the machine does touches it
-least; set OPENBLAS_NUM_THREADS=1, for threads that wait count too. What `fit` does once per run
-(folder, checkpoints) is included.
+The networks and data are those of :mod:`benchmarks.networks`; both loops run the same compiled
+gradient and the same optimiser on the same batches, and ``fit`` writes all its records. Epochs are
+compared by CPU time, in turns; set OPENBLAS_NUM_THREADS=1, for threads that wait count too.
 """
 
+import statistics
 import tempfile
 import time
 
-import numpy as np
-
 import chainrule as cr
-from chainrule import data, nn, optim, random, train
+from chainrule import data, nn, optim, train
 
-TURNS = 9
+from .networks import BATCH, RATE, TITLES, _our_network, digits
 
-
-def model(width, key):
-    first, second = random.split(key)
-    return nn.Sequential(
-        nn.Linear.init(first, 64, width), nn.tanh, nn.Linear.init(second, width, 10)
-    )
+TURNS, WARM = 8, 3  # of so many epochs; the first ones compile
+EPOCHS = {"dense": 30, "convolutional": 10, "recurrent": 20}
+MOST = 0.03
 
 
-def by_hand(start, batches, optimiser):
-    parameters, state = start, optimiser.init(start)
-    for x, y in batches.epoch(0):
-        _, gradients = cr.value_and_grad(lambda m: nn.cross_entropy(m(x), y))(parameters)  # noqa: B023
-        updates, state = optimiser.update(gradients, state, parameters)
-        parameters = optim.apply(parameters, updates)
-    return parameters
+class Timed(data.Batches):
+    """Batches that note when each epoch begins."""
+
+    def epoch(self, number, start=0):
+        self.began.append(time.process_time())
+        return super().epoch(number, start)
+
+    def seconds(self, loop, *args):
+        """Return the seconds of each epoch of a loop, from the beginning of one to the next."""
+        self.began = []
+        loop(self, *args)
+        pairs = zip(self.began, self.began[1:], strict=False)
+        return [end - begin for begin, end in pairs][WARM:]
 
 
-def by_fit(start, batches, optimiser, folder):
+def by_hand(batches, model, epochs):
+    optimiser = optim.adam(RATE)
+    memory = optimiser.init(model)
+    value_and_grad = cr.jit(cr.value_and_grad(lambda m, x, y: nn.cross_entropy(m(x), y)))
+    for epoch in range(epochs):
+        for x, y in batches.epoch(epoch):
+            value, gradients = value_and_grad(model, x, y)
+            updates, memory = optimiser.update(gradients, memory, model, value=float(value))
+            model = optim.apply(model, updates)
+
+
+def by_fit(batches, model, epochs, folder, live=False):
     loss = train.supervised(nn.cross_entropy)
-    return train.fit(
-        start, loss, batches, optimiser, epochs=1, folder=folder, log=None, save_every=3600
-    ).model
+    options = {"folder": folder, "log": None, "jit": True, "live": live}
+    train.fit(model, loss, batches, optim.adam(RATE), epochs=epochs, **options)
 
 
-def seconds(function, *args):
-    began = time.process_time()
-    function(*args)
-    return time.process_time() - began
-
-
-def measure(width, size, steps):
-    images = np.resize(data.digits().train[0].reshape(-1, 64).astype(float), (steps * size, 64))
-    labels = np.resize(data.digits().train[1], steps * size)
-    batches = data.Batches((images, labels), size, key=0)
-    start, optimiser = model(width, random.key(0)), optim.adam(1e-3)
-    hand, fit, silent = [], [], []
-    with tempfile.TemporaryDirectory() as folder:
-        for turn in range(TURNS):
-            hand.append(seconds(by_hand, start, batches, optimiser))
-            run = f"{folder}/{turn}"
-            fit.append(seconds(by_fit, start, batches, optimiser, run))
-            silent.append(seconds(by_fit, start, batches, optimiser, None))
-    return tuple(min(times) * 1e3 / steps for times in (hand, fit, silent))
+def measure(name, folder):
+    """Return the seconds of a step by hand, by fit, and by fit with a live view's records."""
+    batches, epochs = Timed(digits(name), BATCH, key=0), EPOCHS[name]
+    hand, fit, live = [], [], []
+    for turn in range(TURNS):
+        model = _our_network(name)
+        hand += batches.seconds(by_hand, model, epochs)
+        fit += batches.seconds(by_fit, model, epochs, f"{folder}/{turn}")
+        recorded = train.LiveView(serve=False)
+        live += batches.seconds(by_fit, model, epochs, f"{folder}/{turn} live", recorded)
+    return [statistics.median(times) / len(batches) for times in (hand, fit, live)]
 
 
 def main():
-    print("width  batch  by hand  fit with files  fit without files   (ms per step)")
-    for width, size, steps in ((16, 32, 300), (256, 256, 100)):
-        hand, fit, silent = measure(width, size, steps)
+    print("μs per step       by hand      fit         fit, recording for a live view")
+    for name in TITLES:
+        with tempfile.TemporaryDirectory() as folder:
+            hand, fit, live = measure(name, folder)
+        verdict = "" if fit / hand - 1 <= MOST else f"  more than {MOST:.0%}"
         print(
-            f"{width:5}  {size:5}  {hand:7.2f}  {fit:7.2f} {fit / hand - 1:+6.1%}"
-            f"  {silent:7.2f} {silent / hand - 1:+6.1%}"
+            f"{name:15} {hand * 1e6:9.0f} {fit * 1e6:9.0f} {fit / hand - 1:+6.1%}"
+            f" {live * 1e6:9.0f} {live / hand - 1:+6.1%}{verdict}",
+            flush=True,
         )
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from chainrule import random
-from chainrule.random.threefry import threefry2x32
+from chainrule import random, vmap
+from chainrule.random.threefry import hashed, threefry2x32
 
 # threefry2x32 with 20 rounds from Random123's kat_vectors: counter, key, result
 KNOWN = [
@@ -32,6 +32,16 @@ def words(text):
 def test_known_answers(counter, key, result):
     got = threefry2x32(*words(key), *words(counter))
     assert " ".join(f"{int(w[0]):08x}" for w in got) == result
+
+
+def test_one_hash_is_that_of_an_array():
+    numbers = np.random.default_rng(0).integers(0, 2**32, (4, 50), np.uint32)
+    x, y = threefry2x32(*numbers)
+    for k, given in enumerate(numbers.T.tolist()):
+        assert hashed(*given) == (x[k], y[k])
+    key = random.split(random.key(9), 3)
+    folded = vmap(random.fold_in)(key, np.arange(3))
+    assert folded.tolist() == [random.fold_in(k, i).tolist() for i, k in enumerate(key)]
 
 
 def test_words_are_the_hashes_of_their_positions():

@@ -140,15 +140,14 @@ def run_until(folder, condition):
     """Run until a condition holds, and end as abruptly as can be."""
     from chainrule.train import session
 
-    original = session.Session.tell
+    original = session.Session.pass_on
 
-    def tell(self, run, kind, **fields):
-        event = original(self, run, kind, **fields)
+    def pass_on(self, event, run):
+        original(self, event, run)
         if condition(event, run):
             raise CutError
-        return event
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session.Session, "tell", tell)
+        patch.setattr(session.Session, "pass_on", pass_on)
         with pytest.raises(CutError):
             run(folder)

@@ -384,6 +384,43 @@ def test_the_loop_costs_less_than_three_percent_of_five_milliseconds():
     assert overhead < 0.03 * 5e-3
 
 
+@pytest.mark.parametrize(
+    ("layer", "drawing"),
+    [
+        (nn.LSTM.init(random.key(0), 3, 4, layers=2), False),
+        (nn.LSTM.init(random.key(0), 3, 4, dropout=0.5), False),  # between layers, and there is one
+        (nn.LSTM.init(random.key(0), 3, 4, layers=2, dropout=0.5), True),
+        (nn.MultiHeadAttention.init(random.key(0), 4, 2), False),
+        (nn.TransformerBlock.init(random.key(0), 4, 2), False),
+        (nn.TransformerBlock.init(random.key(0), 4, 2, dropout=0.1), True),
+        (nn.Residual(nn.Dropout(0.0)), False),
+        (nn.Residual(nn.Dropout(0.1)), True),
+    ],
+)
+def test_a_key_is_made_for_models_that_draw(layer, drawing):
+    from chainrule.train.step import draws
+
+    assert draws(layer) == drawing
+    assert draws(nn.Sequential(np.tanh, layer)) == drawing
+
+
+def test_a_callback_is_told_of_each_step_unless_it_declines():
+    class Callback:
+        def __init__(self):
+            self.kinds = []
+
+        def __call__(self, event, run):
+            self.kinds.append(event["event"])
+
+    told, spared = Callback(), Callback()
+    spared.each_step = False
+    options = {"epochs": 1, "batch_size": 16}
+    quietly(network(), LOSS, problem(), optim.sgd(0.1), callbacks=[told], **options)
+    quietly(network(), LOSS, problem(), optim.sgd(0.1), callbacks=[spared], **options)
+    assert told.kinds.count("step") > 1
+    assert spared.kinds == [kind for kind in told.kinds if kind != "step"]
+
+
 @pytest.mark.filterwarnings("ignore::chainrule.compile.JitWarning")
 @pytest.mark.parametrize("dtype", [None, np.float32])
 def test_compiled_training_goes_where_plain_training_goes(dtype):

@@ -203,6 +203,10 @@ class MultiHeadAttention(Printed):
         joined = np.reshape(np.swapaxes(y, 1, 2), (*shape[:2], -1))
         return self.output(joined)
 
+    def draws(self) -> bool:
+        """Return whether there is dropout."""
+        return self.dropout > 0
+
     def _split(self, x: Any) -> Any:
         """Turn (batch, time, features) into (batch, heads, time, features of a head)."""
         batch, time, features = x.shape
@@ -319,3 +323,7 @@ class TransformerBlock(Printed):
             return x + transform(self.norm2(x))
         x = self.norm1(x + attend(x))
         return self.norm2(x + transform(x))
+
+    def draws(self) -> bool:
+        """Return whether there is dropout."""
+        return self.dropout > 0 or self.attention.draws()

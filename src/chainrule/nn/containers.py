@@ -87,6 +87,10 @@ class Sequential(Printed):
             after.append(new)
         return x if state is None else (x, tuple(after))
 
+    def draws(self) -> bool:
+        """Return whether a layer draws in training."""
+        return any(map(_draws, self.layers))
+
     def __getitem__(self, index: int) -> Any:
         return self.layers[index]
 
@@ -124,6 +128,10 @@ class Residual(Printed):
         y, after = apply_layer(self.layer, x, state, key=key, train=train)
         return x + y if state is None else (x + y, after)
 
+    def draws(self) -> bool:
+        """Return whether the layer draws in training."""
+        return _draws(self.layer)
+
 
 def init_state(model: Any) -> Any:
     """Return the running statistics that a model starts from, or None if it keeps none.
@@ -137,6 +145,12 @@ def init_state(model: Any) -> Any:
     """
     start = getattr(model, "init_state", None)
     return None if start is None else start()
+
+
+def _draws(layer: Any) -> bool:
+    """Whether a layer takes a key and does not say that it makes no use of it."""
+    cls: Any = type(layer)
+    return bool(layer.draws()) if hasattr(layer, "draws") else "key" in _parameters(cls)
 
 
 def apply_layer(

@@ -46,6 +46,10 @@ class Dropout(Printed):
         if not 0.0 <= self.rate < 1.0:
             raise ValueError(f"the rate of a Dropout is at least 0 and below 1, not {self.rate!r}")
 
+    def draws(self) -> bool:
+        """Return whether there are zeros to be drawn."""
+        return self.rate > 0
+
     def __call__(self, x: Any, *, key: Any = None, train: bool = False) -> Any:
         if not train or self.rate == 0.0:
             return x

@@ -179,6 +179,10 @@ class _Recurrent(Printed):
             return start
         return cell.initial(x.shape[0], np.result_type(x.dtype, cell.weight_hh.dtype))
 
+    def draws(self) -> bool:
+        """Return whether there is dropout between layers."""
+        return self.dropout > 0 and len(self.cells) > 1
+
     def _require_sequences(self, x: Any, mask: Any) -> None:
         first = self.cells[0][0]
         inputs = first.weight_ih.shape[1]

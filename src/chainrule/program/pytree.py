@@ -10,23 +10,22 @@ a rebuilt copy would break, so it is a leaf until its author calls ``register``.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from .containers import (
+    BUILTIN,
+    DICTS,
+    KINDS,
+    LEAF_TYPES,
+    REGISTERED,
+    Kind,
+    indices,
+    is_dataclass,
+)
+from .plans import OFTEN, Build, Plans, builder_of
 
 __all__ = ["LEAF", "TreeDef", "flatten", "leaf_paths", "register", "tree_map"]
-
-
-class _Kind(NamedTuple):
-    """How one container type is taken apart and put together again."""
-
-    cls: type
-    split: Callable[[Any], tuple[Sequence[Any], Any]]
-    join: Callable[[Any, list[Any]], Any]
-    # Text that leads from a node to each child, such as ``['W']``, ``[0]`` or ``.bias``.
-    names: Callable[[Any, int], Sequence[str]]
-    # The part of the auxiliary data that two equal structures must share.
-    identity: Callable[[Any], Hashable] = lambda aux: aux
 
 
 class TreeDef:
@@ -46,24 +45,36 @@ class TreeDef:
     {'W': 10, 'b': [20, None]}
     """
 
-    __slots__ = ("_aux", "_children", "_hash", "_kind", "num_leaves")
+    __slots__ = ("_aux", "_builder", "_children", "_hash", "_kind", "_unflattened", "num_leaves")
 
     num_leaves: int
 
     def __init__(
-        self, kind: _Kind | None, aux: Any, children: tuple[TreeDef, ...], num_leaves: int
+        self, kind: Kind | None, aux: Any, children: tuple[TreeDef, ...], num_leaves: int
     ) -> None:
         self._kind = kind
         self._aux = aux
         self._children = children
         self._hash: int | None = None
+        self._builder: Build | None = None
+        self._unflattened = 0
         self.num_leaves = num_leaves
+
+    @property
+    def parts(self) -> tuple[Kind | None, Any, tuple[TreeDef, ...]]:
+        """Kind and auxiliary data of the root, and the structures of its children."""
+        return self._kind, self._aux, self._children
 
     def unflatten(self, leaves: Iterable[Any]) -> Any:
         """Put leaves, in the order in which ``flatten`` gave them, into this structure."""
         leaves = list(leaves)
         if len(leaves) != self.num_leaves:
             raise ValueError(f"{self!r} holds {self.num_leaves} leaves, got {len(leaves)}")
+        if self._builder is not None:
+            return self._builder(leaves)
+        self._unflattened += 1
+        if self._unflattened == OFTEN:
+            self._builder = builder_of(self)
         return self._build(iter(leaves))
 
     def _build(self, leaves: Iterator[Any]) -> Any:
@@ -101,14 +112,14 @@ class TreeDef:
         return aligned
 
     def _align(self, tree: Any, path: str, leaves: list[Any]) -> None:
-        kind = _KINDS[type(tree)]
+        kind = KINDS[type(tree)]
         if kind is not self._kind:
             raise ValueError(f"{path}: expected {self._describe()}, got {_describe(tree)}")
         if kind is None:
             leaves.append(tree)
             return
         children, aux = kind.split(tree)
-        if kind.cls in _DICTS and set(aux[0]) == set(self._aux[0]):
+        if kind.cls in DICTS and set(aux[0]) == set(self._aux[0]):
             children = [tree[key] for key in self._aux[0]]
         elif kind.identity(aux) != kind.identity(self._aux) or len(children) != len(self._children):
             raise ValueError(f"{path}: expected {self._describe()}, got {_describe(tree)}")
@@ -141,7 +152,7 @@ class TreeDef:
         if self._kind.cls is type(None):
             return "None"
         name = self._kind.cls.__name__
-        if self._kind.cls in _DICTS:
+        if self._kind.cls in DICTS:
             keys = ", ".join(repr(key) for key in self._aux[0])
             return f"a {name} with keys {keys}" if keys else f"an empty {name}"
         settings = self._settings()
@@ -150,7 +161,7 @@ class TreeDef:
     def _settings(self) -> str:
         """Write the static fields of a dataclass."""
         assert self._kind is not None
-        if not _is_dataclass(self._kind.cls) or self._kind.cls in _REGISTERED:
+        if not is_dataclass(self._kind.cls) or self._kind.cls in REGISTERED:
             return ""
         return ", ".join(f"{field}={value!r}" for field, value in self._aux[1])
 
@@ -165,7 +176,7 @@ class TreeDef:
             return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
         if cls is list:
             return f"[{', '.join(parts)}]"
-        if cls in _DICTS:
+        if cls in DICTS:
             keyed = zip(self._aux[0], parts, strict=True)
             body = "{" + ", ".join(f"{key!r}: {part}" for key, part in keyed) + "}"
             return body if cls is dict else f"{cls.__name__}({body})"
@@ -205,7 +216,7 @@ def _restore(cls: type | None, aux: Any, children: tuple[TreeDef, ...], count: i
     """Rebuild a pickled or copied structure around this process's own container kinds."""
     if cls is None:
         return LEAF
-    kind = _KINDS[cls]
+    kind = KINDS[cls]
     if kind is None:
         raise ValueError(f"{cls.__qualname__} is not registered as a container here")
     return TreeDef(kind, aux, children, count)
@@ -213,6 +224,8 @@ def _restore(cls: type | None, aux: Any, children: tuple[TreeDef, ...], count: i
 
 LEAF = TreeDef(None, None, (), 1)
 """The structure of a bare leaf."""
+
+_PLANS = Plans(LEAF_TYPES.issuperset)
 
 
 def _describe(tree: Any) -> str:
@@ -238,19 +251,26 @@ def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
     >>> treedef.unflatten(leaves)
     ({'b': 1, 'a': 2}, [3, None])
     """
-    kind = _KINDS[type(tree)]
+    cls = type(tree)
+    kind = KINDS[cls]
     if kind is None:
         return [tree], LEAF
+    for split, treedef in _PLANS.of(cls):
+        found = split(tree)
+        if found is not None:
+            return found, treedef
     leaves: list[Any] = []
-    return leaves, _gather(tree, kind, leaves)
+    treedef = _gather(tree, kind, leaves)
+    _PLANS.watch(cls, treedef)
+    return leaves, treedef
 
 
-def _gather(tree: Any, kind: _Kind, leaves: list[Any]) -> TreeDef:
+def _gather(tree: Any, kind: Kind, leaves: list[Any]) -> TreeDef:
     start = len(leaves)
     children, aux = kind.split(tree)
     treedefs = []
     for child in children:
-        child_kind = _KINDS[type(child)]
+        child_kind = KINDS[type(child)]
         if child_kind is None:
             leaves.append(child)
             treedefs.append(LEAF)
@@ -274,12 +294,12 @@ def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     """
     leaves, treedef = flatten(tree)
     if not rest:
-        return treedef._build(map(f, leaves))
+        return treedef.unflatten(map(f, leaves))
     others = [
         treedef.flatten_like(other, f"tree_map argument {position}: tree")
         for position, other in enumerate(rest, start=2)
     ]
-    return treedef._build(map(f, leaves, *others))
+    return treedef.unflatten(map(f, leaves, *others))
 
 
 def leaf_paths(tree: Any, root: str = "") -> list[str]:
@@ -327,141 +347,11 @@ def register(
     >>> leaf_paths(Interval(1.0, 2.0), "bounds")
     ['bounds.low', 'bounds.high']
     """
-    if cls in _BUILTIN or cls in _REGISTERED:
+    if cls in BUILTIN or cls in REGISTERED:
         raise ValueError(f"{cls.__qualname__} is already a tree node")
-    _REGISTERED.add(cls)
+    REGISTERED.add(cls)
     given = names
-    label = _indices if given is None else lambda aux, count: given(aux)
-    _KINDS[cls] = _Kind(cls, flatten, unflatten, label)
-
-
-# --- the kinds of nodes --------------------------------------------------------------------------
-
-
-def _indices(aux: Any, count: int) -> list[str]:
-    return [f"[{index}]" for index in range(count)]
-
-
-def _dict_keys(tree: dict[Any, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Keys in flattening order and keys in insertion order."""
-    keys = tuple(tree)
-    try:
-        return tuple(sorted(keys)), keys
-    except TypeError:
-        return keys, keys
-
-
-def _split_dict(tree: dict[Any, Any]) -> tuple[list[Any], Any]:
-    aux = _dict_keys(tree)
-    return [tree[key] for key in aux[0]], aux
-
-
-def _join_dict(aux: Any, children: list[Any]) -> dict[Any, Any]:
-    order, inserted = aux[0], aux[1]
-    tree = dict(zip(order, children, strict=True))
-    return tree if order == inserted else {key: tree[key] for key in inserted}
-
-
-def _split_defaultdict(tree: defaultdict[Any, Any]) -> tuple[list[Any], Any]:
-    order, inserted = _dict_keys(tree)
-    return [tree[key] for key in order], (order, inserted, tree.default_factory)
-
-
-def _key_names(aux: Any, count: int) -> list[str]:
-    return [f"[{key!r}]" for key in aux[0]]
-
-
-def _namedtuple_kind(cls: Any) -> _Kind:
-    # ``_make`` goes past a ``__new__`` that a subclass may have overridden to check its values.
-    names = tuple("." + name for name in cls._fields)
-    return _Kind(
-        cls,
-        split=lambda tree: (tree, None),
-        join=lambda aux, children: cls._make(children),
-        names=lambda aux, count: names,
-    )
-
-
-def _is_dataclass(cls: type) -> bool:
-    return hasattr(cls, "__dataclass_fields__")  # as the module, which takes long to import, does
-
-
-def _dataclass_kind(cls: Any) -> _Kind:
-    """All fields are children, but for those declared with ``metadata={"static": True}``.
-
-    Static fields belong to the structure, so their values have to be hashable.
-
-    An instance is rebuilt field by field, without ``__init__`` and ``__post_init__``: those may
-    check or convert what a tracer or a gradient cannot satisfy, and they know nothing of fields
-    declared with ``init=False``.
-    """
-    import dataclasses
-
-    declared = dataclasses.fields(cls)
-    fields = tuple(field.name for field in declared if not field.metadata.get("static"))
-    fixed = tuple(field.name for field in declared if field.metadata.get("static"))
-
-    def split(tree: Any) -> tuple[list[Any], _DataclassAux]:
-        settings = tuple((name, getattr(tree, name)) for name in fixed if hasattr(tree, name))
-        try:
-            return [getattr(tree, name) for name in fields], (fields, settings)
-        except AttributeError:  # a field with ``init=False`` that nothing has set yet
-            present = tuple(name for name in fields if hasattr(tree, name))
-            return [getattr(tree, name) for name in present], (present, settings)
-
-    def join(aux: _DataclassAux, children: list[Any]) -> Any:
-        tree = object.__new__(cls)
-        for name, value in (*zip(aux[0], children, strict=True), *aux[1]):
-            object.__setattr__(tree, name, value)
-        return tree
-
-    return _Kind(cls, split, join, lambda aux, count: ["." + name for name in aux[0]])
-
-
-# Names of the fields that are children, and names and values of the static ones.
-_DataclassAux = tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]
-
-
-def _learn(cls: type) -> _Kind | None:
-    """Kind of a type that was not seen before; None for a leaf."""
-    if issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_make"):
-        return _namedtuple_kind(cls)
-    if _is_dataclass(cls):
-        return _dataclass_kind(cls)
-    return None
-
-
-class _Kinds(dict[type, "_Kind | None"]):
-    """Kind by exact type; a new type is classified once, when it is first met."""
-
-    def __missing__(self, cls: type) -> _Kind | None:
-        kind = self[cls] = _learn(cls)
-        return kind
-
-
-_KINDS = _Kinds()
-_REGISTERED: set[type] = set()
-_DICTS = (dict, OrderedDict, defaultdict)
-
-for _kind in (
-    _Kind(type(None), lambda tree: ((), None), lambda aux, children: None, _indices),
-    _Kind(tuple, lambda tree: (tree, None), lambda aux, children: tuple(children), _indices),
-    _Kind(list, lambda tree: (tree, None), lambda aux, children: children, _indices),
-    _Kind(dict, _split_dict, _join_dict, _key_names, lambda aux: aux[0]),
-    _Kind(
-        OrderedDict,
-        _split_dict,
-        lambda aux, children: OrderedDict(_join_dict(aux, children)),
-        _key_names,
-        lambda aux: aux[0],
-    ),
-    _Kind(
-        defaultdict,
-        _split_defaultdict,
-        lambda aux, children: defaultdict(aux[2], _join_dict(aux, children)),
-        _key_names,
-        lambda aux: aux[0],
-    ),
-):
-    _KINDS[_kind.cls] = _kind
-_BUILTIN = frozenset(_KINDS)
+    label = indices if given is None else lambda aux, count: given(aux)
+    KINDS[cls] = Kind(cls, flatten, unflatten, label)
+    LEAF_TYPES.discard(cls)
+    _PLANS.clear()

@@ -22,6 +22,7 @@ from ..program.primitive import Primitive
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA  # keeps the third word of the key schedule from being zero for all keys
+_MASK = 0xFFFFFFFF
 _CHUNK = 1 << 14  # counters hashed at a time, so that the intermediate results stay in the cache
 
 # The second word of the counter says what the bits are for, so that the keys that `split` makes
@@ -53,6 +54,25 @@ def threefry2x32(key0: Any, key1: Any, counter0: Any, counter1: Any) -> tuple[An
     return x, y
 
 
+def hashed(key0: int, key1: int, counter0: int, counter1: int) -> tuple[int, int]:
+    """Return what :func:`threefry2x32` does, of Python's integers: a tenth of the time for one.
+
+    Examples
+    --------
+    >>> [f"{word:08x}" for word in hashed(0, 0, 0, 0)]
+    ['6b200159', '99ba4efe']
+    """
+    schedule = key0, key1, key0 ^ key1 ^ _PARITY
+    x, y = (counter0 + key0) & _MASK, (counter1 + key1) & _MASK
+    for step in range(5):
+        for rotation in _ROTATIONS[step % 2]:
+            x = (x + y) & _MASK
+            y = ((y << rotation) & _MASK | (y >> (32 - rotation))) ^ x
+        x = (x + schedule[(step + 1) % 3]) & _MASK
+        y = (y + schedule[(step + 2) % 3] + (step + 1)) & _MASK
+    return x, y
+
+
 def random_words(key: Any, count: int, purpose: int) -> Any:
     """Return ``count`` words for a key of shape (..., 2); the first ones don't depend on it."""
     blocks = -(-count // 2)
@@ -79,11 +99,11 @@ RANDOM_BITS = Primitive(
 
 
 def _fold_in(key: Any, data: Any) -> Any:
-    data = np.atleast_1d(data)
+    if np.ndim(key) == 1 and np.ndim(data) == 0:
+        return np.array(hashed(int(key[0]), int(key[1]), int(data), FOLD), UINT32)
     high = np.full(1, FOLD, np.uint32)
     words = threefry2x32(key[..., 0:1], key[..., 1:2], data[..., np.newaxis], high)
-    folded = np.concatenate(words, axis=-1)
-    return folded if np.ndim(key) > 1 else folded[0]
+    return np.concatenate(words, axis=-1)
 
 
 def for_each_key(

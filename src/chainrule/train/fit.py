@@ -86,7 +86,8 @@ def fit(
         Stop after so many evaluations in a row that were not the best.
     callbacks : sequence of callables
         ``callback(event, run)`` is called with each event; True from it stops the run. If it has
-        a method ``observe(run, gradients, updates)``, that is called after each step.
+        a method ``observe(run, gradients, updates)``, that is called after each step. One with an
+        attribute ``each_step`` that is False is not told of every step, which saves time.
     folder : str or Path, optional
         Where ``events.jsonl``, ``last.safetensors`` and ``best.safetensors`` go; by default a new
         one below ``runs``. None writes nothing.

@@ -81,15 +81,20 @@ class Run:
 
     def advanced(self, model: Any, optimiser: Any, state: Any, loss: float) -> Run:
         """Return the run after one more step."""
-        return replace(
-            self,
+        return Run(  # not by `replace`, which takes longer
             model=model,
             optimiser=optimiser,
             state=state,
+            key=self.key,
             step=self.step + 1,
+            epoch=self.epoch,
             batch=self.batch + 1,
             loss_sum=self.loss_sum + loss,
             loss_count=self.loss_count + 1,
+            best=self.best,
+            best_model=self.best_model,
+            waited=self.waited,
+            order=self.order,
         )
 
     def judged(self, score: float) -> Run:

@@ -22,6 +22,8 @@ __all__ = ["Session", "Settings", "folder_of_run"]
 
 LAST, BEST, EVENTS = "last.safetensors", "best.safetensors", "events.jsonl"
 
+_TOGETHER = 0.05  # seconds; to write each step by itself takes longer
+
 Callback = Callable[[Event, Run], Any]
 
 
@@ -72,6 +74,9 @@ class Session:
         self.history: list[Event] = []
         self._stop_wanted = False
         self._saved_step = -1
+        self._waiting: list[Event] = []
+        self._written = 0.0
+        self._each_step = any(getattr(c, "each_step", True) for c in settings.callbacks)
 
     def __enter__(self) -> Session:
         folder = self.settings.folder
@@ -82,12 +87,13 @@ class Session:
             stack.callback(self.events.close)
             self.display = display_for(self.log)
             stack.callback(self.display.close)
+            stack.callback(self.write)
             for callback in self.settings.callbacks:
                 if hasattr(callback, "detach"):
                     stack.callback(callback.detach)
             self.interrupt = stack.enter_context(Interrupt())
             self._stack = stack.pop_all()
-        self._began = self._saved_at = time.monotonic()
+        self._began, self._saved_at = time.time(), time.monotonic()
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -95,12 +101,17 @@ class Session:
 
     def tell(self, run: Run, kind: str, **fields: Any) -> Event:
         """Record an event, show it and pass it to the callbacks."""
-        event = self.events.write(kind, step=run.step, epoch=run.epoch, **fields)
+        event = {"event": kind, "time": time.time(), "step": run.step, "epoch": run.epoch, **fields}
+        self._record(event, at_once=kind != "evaluation")
         self.display.show(event)
+        self.pass_on(event, run)
+        return event
+
+    def pass_on(self, event: Event, run: Run) -> None:
+        """Give an event to the callbacks."""
         for callback in self.settings.callbacks:
             if callback(event, run) is True:
                 self._stop_wanted = True
-        return event
 
     def begin(self, run: Run, source: Any) -> None:
         """Record how the run starts or goes on."""
@@ -122,9 +133,33 @@ class Session:
 
     def stepped(self, run: Run, loss: float) -> None:
         """Record one step."""
-        steps = run.step - self._first_step
-        seconds = (time.monotonic() - self._began) / max(steps, 1)
-        self.tell(run, "step", batch=run.batch, loss=loss, seconds_per_step=round(seconds, 7))
+        now = time.time()
+        event: Event = {
+            "event": "step",
+            "time": now,
+            "step": run.step,
+            "epoch": run.epoch,
+            "batch": run.batch,
+            "loss": loss,
+            "seconds_per_step": (now - self._began) / (run.step - self._first_step),
+        }
+        self._record(event)
+        if self._each_step:
+            self.pass_on(event, run)
+
+    def _record(self, event: Event, at_once: bool = False) -> None:
+        self._waiting.append(event)
+        if at_once or event["time"] - self._written > _TOGETHER:
+            self.write()
+
+    def write(self) -> None:
+        """Write the events since the last time, and show the last of them if it is a step."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self.events.write_all(waiting)
+            self._written = waiting[-1]["time"]
+            if waiting[-1]["event"] == "step":  # the others are shown when they happen
+                self.display.show(waiting[-1])
 
     def evaluated(self, run: Run) -> Run:
         """Judge the model, unless nothing has happened since it was judged last."""
@@ -159,11 +194,12 @@ class Session:
     def saved(self, run: Run, *, now: bool = False) -> None:
         """Write the checkpoints when it is time to."""
         folder = self.settings.folder
+        if folder is None:
+            return
         waited = time.monotonic() - self._saved_at
-        if folder is None or (self._saved_step == run.step and not now):
+        if not now and (waited < self.settings.save_every or self._saved_step == run.step):
             return
-        if not now and waited < self.settings.save_every:
-            return
+        self.write()  # else a crash might lose the record of steps that are not done again
         save(folder / LAST, run)
         model, state = run.best_model
         save(folder / BEST, {"model": model, "state": state})
@@ -173,14 +209,17 @@ class Session:
     def reason(self, run: Run) -> str | None:
         """Return why the run has to stop here, if it has to."""
         settings = self.settings
-        reasons = {
-            "interrupted": self.interrupt.requested,
-            "callback": self._stop_wanted,
-            "steps": settings.steps is not None and run.step >= settings.steps,
-            "epochs": settings.epochs is not None and run.epoch >= settings.epochs,
-            "patience": settings.patience is not None and run.waited >= settings.patience,
-        }
-        return next((reason for reason, holds in reasons.items() if holds), None)
+        if self.interrupt.requested:
+            return "interrupted"
+        if self._stop_wanted:
+            return "callback"
+        if settings.steps is not None and run.step >= settings.steps:
+            return "steps"
+        if settings.epochs is not None and run.epoch >= settings.epochs:
+            return "epochs"
+        if settings.patience is not None and run.waited >= settings.patience:
+            return "patience"
+        return None
 
     def result(self, run: Run, reason: str) -> Result:
         """Write the last checkpoint and record the end."""

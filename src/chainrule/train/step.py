@@ -85,7 +85,7 @@ def supervised(criterion: Loss, **settings: Any) -> Loss:
 
 
 def draws(model: Any) -> bool:
-    """Whether a model uses a key; making one for nothing would cost as much as a small layer.
+    """Whether a model uses a key: it takes one, and has no method ``draws`` that denies it.
 
     Examples
     --------
@@ -93,11 +93,7 @@ def draws(model: Any) -> bool:
     >>> draws(nn.Sequential(nn.tanh, nn.relu)), draws(nn.Sequential(nn.tanh, nn.Dropout(0.5)))
     (False, True)
     """
-    from .. import nn
-
-    if type(model) is nn.Sequential:
-        return any(draws(layer) for layer in model.layers)
-    return draws(model.layer) if type(model) is nn.Residual else "key" in accepted(model)
+    return bool(model.draws()) if hasattr(model, "draws") else "key" in accepted(model)
 
 
 def make_step(
@@ -126,12 +122,11 @@ def make_step(
     Returns
     -------
     callable
-        ``step(run, batch)`` gives ``(run, value)``.
+        ``step(run, batch)`` gives ``(run, value)``. It is for runs of one model.
     """
     from ..optim import apply
 
-    takes = accepted(loss)
-    needs_key = getattr(loss, "needs_key", lambda model: "key" in takes)
+    options_of = _options(loss)
     computed = in_precision(loss, dtype)
     plain = value_and_grad(computed)
     stateful = value_and_grad(computed, has_aux=True)
@@ -140,18 +135,10 @@ def make_step(
 
     def step(run: Run, batch: Any) -> tuple[Run, float]:
         args = batch if isinstance(batch, tuple) else (batch,)
-        options: dict[str, Any] = {}
-        if "train" in takes:
-            options["train"] = True
-        if needs_key(run.model):
-            options["key"] = random.fold_in(run.key, run.step)
-        state = run.state
-        if state is not None and "state" not in takes:
-            raise TypeError("there is a state, but the loss has no parameter `state`")
+        options, state = options_of(run), run.state
         if state is None:
             value, gradients = plain(run.model, *args, **options)
         else:
-            options["state"] = state
             (value, state), gradients = stateful(run.model, *args, **options)
         loss_value = float(value)
         if not math.isfinite(loss_value):
@@ -166,6 +153,28 @@ def make_step(
         return run, loss_value
 
     return step
+
+
+def _options(loss: Loss) -> Callable[[Run], dict[str, Any]]:
+    """Return the function that gives the keywords with which a loss is called in training."""
+    takes = accepted(loss)
+    needs_key = getattr(loss, "needs_key", lambda model: "key" in takes)
+    drawing: bool | None = None
+
+    def options(run: Run) -> dict[str, Any]:
+        nonlocal drawing
+        if drawing is None:  # asked once: the layers of a model stay the same
+            drawing = needs_key(run.model)
+        given: dict[str, Any] = {"train": True} if "train" in takes else {}
+        if drawing:
+            given["key"] = random.fold_in(run.key, run.step)
+        if run.state is not None:
+            if "state" not in takes:
+                raise TypeError("there is a state, but the loss has no parameter `state`")
+            given["state"] = run.state
+        return given
+
+    return options
 
 
 def clipped(optimiser: Any, norm: float | None) -> Any:

@@ -59,6 +59,8 @@ class LiveView:
     >>> train.write_view(folder, f"{folder}/run.html")
     """
 
+    each_step = False  # it reads the steps from the run's records
+
     def __init__(
         self,
         *,

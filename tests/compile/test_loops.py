@@ -13,6 +13,7 @@ from chainrule import (
     fori_loop,
     grad,
     hessian,
+    hvp,
     jit,
     jvp,
     map,
@@ -193,3 +194,17 @@ def test_checkpoints_and_loops_within_a_budget(reverse: bool) -> None:
         return np.sum(last) + np.sum(ys**2)
 
     same(value_and_grad(f, (0, 1)), 0.5, RNG.standard_normal((13, 100)))
+
+
+def test_a_loop_that_writes_into_a_constant() -> None:
+    table = np.arange(12.0).reshape(3, 4)
+
+    def step(c, x):
+        r = table.copy()
+        r[1] = x * c
+        return c + r[1, 0] + table[2, 1], np.tanh(r)
+
+    f = lambda x: np.sum(scan(step, 0.5, x)[1])
+    x = np.linspace(-1.0, 1.0, 20).reshape(5, 4)
+    same(lambda x: scan(step, 0.5, x), x)
+    same(lambda x: hvp(f, (x,), (np.sin(x),)), x)

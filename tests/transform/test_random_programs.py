@@ -71,8 +71,8 @@ def results(steps, x, y, unary=UNARY, binary=BINARY):
     return values
 
 
-def run(steps, x, y):
-    return results(steps, x, y)[-1]
+def run(steps, x, y, unary=UNARY, binary=BINARY):
+    return results(steps, x, y, unary, binary)[-1]
 
 
 points = st.integers(0, 2**32 - 1).map(

@@ -157,9 +157,10 @@ def writers_last(equations: Sequence[Equation]) -> list[Equation]:
 
 def read_before(equations: Sequence[Equation]) -> set[Var]:
     """Return small values that are read from arrays which are then written over."""
-    written = {e.operands[0] for e in equations if e.primitive.name in WRITERS and e.inputs}
+    places = [(e, e.operands[0]) for e in equations if e.operands and type(e.operands[0]) is Var]
+    written = {array for e, array in places if e.primitive.name in WRITERS}
     return {
         e.out
-        for e in equations
-        if e.primitive.name == "getitem" and e.operands[0] in written and e.out.type.size <= 64
+        for e, array in places
+        if e.primitive.name == "getitem" and array in written and e.out.type.size <= 64
     }

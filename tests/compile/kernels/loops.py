@@ -6,22 +6,15 @@ import functools
 import numpy as np
 from llvmlite import binding, ir
 
-from chainrule.compile.kernels import EMITTERS
+from chainrule.compile.kernels import EMITTERS, variants
+from chainrule.compile.runtime import engine
 
 TYPES = {np.float64: ir.DoubleType(), np.float32: ir.FloatType()}
 I64 = ir.IntType(64)
+# kernels for whole vectors, where the processor has what they need
+WIDE = sorted(variants.WIDE) if engine.has(variants.NEEDED) else []
+KERNELS = [*EMITTERS, *(f"wide {name}" for name in WIDE)]
 OPERANDS = {"pow": 2, "logaddexp": 2, "arctan2": 2}
-
-
-def target_machine():
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    return binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(),
-        # LLVM prefers half the width on CPUs with 512 bits, for fear of their clock
-        features=binding.get_host_cpu_features().flatten() + ",-prefer-256-bit",
-        opt=3,
-    )
 
 
 def loop_ir(emit, dtype, operands=1):
@@ -50,23 +43,12 @@ def loop_ir(emit, dtype, operands=1):
     return str(module)
 
 
-def optimised(source, machine):
-    module = binding.parse_assembly(source)
-    module.verify()
-    options = binding.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = True
-    options.slp_vectorization = True
-    builder = binding.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    return module
-
-
 class Loop:
     """A kernel over arrays: call it like a ufunc. ``text`` is its optimised IR."""
 
     def __init__(self, emit, dtype, operands=1):
-        machine = target_machine()
-        module = optimised(loop_ir(emit, dtype, operands), machine)
+        machine = engine.machine()
+        module = engine.optimise(loop_ir(emit, dtype, operands), machine)
         self.text = str(module)
         self.assembly = machine.emit_assembly(module)
         self.dtype = dtype
@@ -90,4 +72,10 @@ class Loop:
 
 @functools.cache
 def loop(name, dtype):
+    if name.startswith("wide "):
+        return Loop(functools.partial(variants.call, name=plain_name(name)), dtype)
     return Loop(EMITTERS[name], dtype, OPERANDS.get(name, 1))
+
+
+def plain_name(name):
+    return name.removeprefix("wide ")

@@ -92,7 +92,7 @@ BOUNDS = {
     "sinh": 1.9,
     "cosh": 1.6,
     "log": 1.0,
-    "log1p": 1.0,
+    "log1p": 1.1,
     "log2": 0.8,
     "log10": 0.8,
     "log_expit": 1.8,

@@ -5,12 +5,13 @@ import inspect
 import mpmath as mp
 import pytest
 
-from chainrule.compile.kernels import coefficients, fit
+from chainrule.compile.kernels import coefficients, fit, tables
 
 
 def test_coefficients_are_reproduced():
     with mp.workdps(fit.DIGITS):
         assert fit.module() == inspect.getsource(coefficients)
+        assert fit.tables() == inspect.getsource(tables)
 
 
 def test_best_line_of_the_square():

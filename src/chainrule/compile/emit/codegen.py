@@ -27,6 +27,7 @@ from .accumulate import Accumulator
 from .blocks import BLOCKS, source_index
 from .counting import counted
 from .floating import DIVIDE, INVALID
+from .hints import one_at_a_time
 from .products import write_matmul
 from .scalar import (
     F32,
@@ -37,11 +38,13 @@ from .scalar import (
     constant,
     convert,
     emit,
+    is_wide,
     memory_type,
 )
 
 POINTER = ir.PointerType()
 SMALL = 64  # elements of a nest that is written into the loop around it
+WIDE_FROM = 32  # elements in a row from which kernels for whole vectors are worth a call
 BLOCK = 4096  # elements that one running sum takes before it is added to the total
 IN_MEMORY = frozenset({"matmul", "contraction", "repack", "lu_solve"})  # read no single elements
 Index = tuple[Any, ...]
@@ -87,6 +90,8 @@ class Nest:
         self.memo: dict[Any, Any] = {}
         self._odd: Any = None
         self.reach: Any = None  # who takes circular functions, see `circular`
+        self.wide = False  # whether loops are long, so that there are kernels for whole vectors
+        self.wide_calls = 0
 
     # -- memory ----------------------------------------------------------------------------------
 
@@ -162,7 +167,9 @@ class Nest:
             self._watch(args[0], *self._event_of(equation))
         if name in CIRCULAR and self.reach is not None:
             return self.reach.emit(equation, args[0], self.buffers.dtype_of(operands[0]))
-        return emit(self.b, equation, args, [self.buffers.dtype_of(o) for o in operands])
+        wide = self.wide and is_wide(name)
+        self.wide_calls += wide
+        return emit(self.b, equation, args, [self.buffers.dtype_of(o) for o in operands], wide)
 
     def _event_of(self, equation: Equation) -> tuple[str, float]:
         """Return for which arguments a kernel raises no flag of the processor's as it should."""
@@ -259,8 +266,11 @@ class Nest:
     @contextmanager
     def loop(self, stop: Any, start: Any = None, step: int = 1) -> Iterator[Any]:
         """Write a loop; the body is what is written inside of the context."""
+        calls = self.wide_calls
         with counted(self.b, stop, start, step) as i:
             yield i
+        if self.wide_calls > calls:
+            one_at_a_time(self.b, i)
 
     def write(self) -> ir.Function:
         """Write the whole function."""
@@ -279,10 +289,12 @@ class Nest:
             WRITERS[name](self, self.group.roots[0])
         elif name in BLOCKS:
             BLOCKS[name](self, self.group.roots[0])
-        elif self.group.flat:
-            self._write_flat()
         else:
-            self._write_nested()
+            self.wide = next((n for n in reversed(self.group.domain) if n > 1), 0) >= WIDE_FROM
+            if self.group.flat:
+                self._write_flat()
+            else:
+                self._write_nested()
         self._tell_events()
 
     def _write_flat(self) -> None:

@@ -11,6 +11,7 @@ from llvmlite import ir
 
 from ...program.equation import Equation
 from ..plan.schedule import UnsupportedError
+from ..runtime import engine
 
 F64, F32, I64, I1, I8 = (
     ir.DoubleType(),
@@ -194,9 +195,16 @@ def math_kernels() -> dict[str, Callable[..., Value]]:
 
 
 def emit(
-    b: ir.IRBuilder, equation: Equation, args: list[Value], dtypes: list[np.dtype[Any]]
+    b: ir.IRBuilder,
+    equation: Equation,
+    args: list[Value],
+    dtypes: list[np.dtype[Any]],
+    wide: bool = False,
 ) -> Value:
-    """Emit one element of an element-wise equation from the elements of its operands."""
+    """Emit one element of an element-wise equation from the elements of its operands.
+
+    It may be ``wide`` in a long loop: then some functions are calls, which become those of vectors.
+    """
     name = equation.primitive.name
     out = equation.out.type.dtype
     if name in ("where",):
@@ -211,10 +219,26 @@ def emit(
     elif name in LOGICAL:
         work = np.dtype(bool)
     given = [convert(b, x, d, work) for x, d in zip(args, dtypes, strict=True)]
+    if wide and work.kind == "f" and is_wide(name):
+        return wide_call(b, name, *given)
     operation = OPERATIONS.get(name) or math_kernels().get(name)
     if operation is None:
         raise UnsupportedError(equation, f"`{name}` is not compiled yet")
     return operation(b, *given)
+
+
+def is_wide(name: str) -> bool:
+    """Tell whether this processor has a faster kernel for whole vectors."""
+    from ..kernels.variants import NEEDED, WIDE
+
+    return name in WIDE and engine.has(NEEDED)
+
+
+def wide_call(b: ir.IRBuilder, name: str, x: Value) -> Value:
+    """Call the kernel for whole vectors."""
+    from ..kernels.variants import call
+
+    return call(b, x, name)
 
 
 def is_multiplied_out(equation: Equation) -> bool:

@@ -16,7 +16,7 @@ class Format:
     width: int
     mantissa: int
     real: ir.Type
-    integer: ir.IntType
+    integer: ir.Type
 
     @property
     def bias(self) -> int:
@@ -57,6 +57,16 @@ class Format:
             return int(np.float64(value).view(np.int64))
         return int(np.float32(value).view(np.int32))
 
+    def number_of(self, bits: int) -> float:
+        """Return the number that is stored as these bits."""
+        if self.width == 64:
+            return float(np.int64(bits).view(np.float64))
+        return float(np.int32(bits).view(np.float32))
+
+    def nearest(self, value: float) -> float:
+        """Return ``value`` rounded to this format."""
+        return float(value) if self.width == 64 else float(np.float32(value))
+
 
 DOUBLE = Format(64, 52, ir.DoubleType(), ir.IntType(64))
 SINGLE = Format(32, 23, ir.FloatType(), ir.IntType(32))
@@ -75,8 +85,7 @@ class Number:
 
     def constant(self, value: float) -> Number:
         """Return ``value`` rounded to this number's format."""
-        rounded = float(value) if self.format is DOUBLE else float(np.float32(value))
-        return Number(self.builder, ir.Constant(self.format.real, rounded))
+        return Number(self.builder, ir.Constant(self.format.real, self.format.nearest(value)))
 
     def _lift(self, other: Number | float) -> ir.Value:
         return other.value if isinstance(other, Number) else self.constant(other).value
@@ -275,7 +284,8 @@ class Condition:
 
 def fma(a: Number, b: Number | float, c: Number | float) -> Number:
     """Return ``a * b + c``, rounded once."""
-    return Number(a.builder, a.builder.fma(a.value, a._lift(b), a._lift(c)))
+    factors = (Number(a.builder, a._lift(b)), Number(a.builder, a._lift(c)))
+    return a._intrinsic("llvm.fma", *factors)
 
 
 def polynomial(x: Number, coefficients: Sequence[float]) -> Number:

@@ -1,12 +1,16 @@
 """Compute the coefficients of the kernels; ``python -m chainrule.compile.kernels.fit`` prints them.
 
+With the word ``tables`` it prints the tables of the kernels for whole vectors.
+
 Each polynomial is the best approximation in the sense of Chebyshev, found by the exchange
 algorithm of Remez (Muller, *Elementary Functions*, chapter 3) in 50 digits, and then rounded.
-The output is ``coefficients.py``. Only this module needs mpmath.
+The output is ``coefficients.py`` and ``tables.py``. Only this module needs mpmath.
 """
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +122,7 @@ def _scaled_erfc(t: Any) -> Any:
 
 
 HALF_LN2 = mp.mpf("0.34658")
+SMALL_LN2 = mp.mpf("0.021661")  # ln(2) / 32
 LARGEST_S = mp.mpf("0.17158")  # (sqrt(2) - 1) / (sqrt(2) + 1)
 QUARTER_PI = mp.mpf("0.7855")
 TAN_EIGHTH_PI = mp.mpf("0.41422")
@@ -125,11 +130,26 @@ TAN_EIGHTH_PI = mp.mpf("0.41422")
 FITS: dict[str, Fit] = {
     # (e^r - 1 - r) / r²
     "EXP": Fit(lambda r: (mp.expm1(r) - r) / r**2, -HALF_LN2, HALF_LN2, 9, 4),
+    # the same where e^r is also a power of 2^(1/16)
+    "EXP_16": Fit(lambda r: (mp.expm1(r) - r) / r**2, -SMALL_LN2, SMALL_LN2, 4, 1),
+    # and for results that are to be right beside r, which is twice as far from 0
+    "EXPM1_16": Fit(lambda r: (mp.expm1(r) - r) / r**2, -2 * SMALL_LN2, 2 * SMALL_LN2, 6, 3),
+    # or only above 0
+    "EXPM1_16_UP": Fit(lambda r: (mp.expm1(r) - r) / r**2, 0, 2 * SMALL_LN2, 5, 2),
     # (tanh(x) - x) / x³ in z = x²
     "TANH": Fit(lambda z: (mp.tanh(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3, 0, "0.3165", 10, 4),
     # (2 artanh(s) - 2 s) / s³ in z = s²
     "LOG": Fit(_atanh_tail, 0, LARGEST_S**2, 6, 2),
-    # the same without its leading 2/3, divided by z, for pow
+    # (log(1 + r) - r) / r², where the argument is near to one of 16 numbers
+    "LOG_16": Fit(
+        lambda r: (mp.log1p(r) - r) / r**2,
+        -mp.mpf(1) / 31,
+        mp.mpf(1) / 16,
+        8,
+        3,
+        lambda r: 1 + 9 * abs(r),
+    ),
+    # the same as LOG without its leading 2/3, divided by z, for pow
     "LOG_TAIL": Fit(lambda z: (_atanh_tail(z) - mp.mpf(2) / 3) / z, 0, LARGEST_S**2, 6, 2),
     # (sin(r) - r) / r³ in z = r²
     "SIN": Fit(
@@ -155,6 +175,61 @@ FITS: dict[str, Fit] = {
     "ERFCX": Fit(_scaled_erfc, -mp.mpf(7) / 9, mp.mpf(3) / 4, 21, 10),
 }
 
+
+def _power_table(width: int) -> tuple[float, ...]:
+    """Return the powers of 2^(1/16) below 2."""
+    return tuple(rounded(mp.mpf(2) ** (mp.mpf(j) / 16), width) for j in range(16))
+
+
+def _power_rest(width: int) -> tuple[float, ...]:
+    """Return what these powers lack, divided by them."""
+    exact = (mp.mpf(2) ** (mp.mpf(j) / 16) for j in range(16))
+    pairs = zip(exact, _power_table(width), strict=True)
+    return tuple(rounded(power / mp.mpf(near) - 1, width) for power, near in pairs)
+
+
+# so many binary places make the product with an exponent exact
+PLACES = {64: 42, 32: 16}
+
+
+def _short_ln2(width: int) -> tuple[float, ...]:
+    """Return ln 2 in two parts, of which the first times any exponent is exact."""
+    unit = mp.mpf(2) ** -PLACES[width]
+    high = mp.nint(mp.log(2) / unit) * unit
+    return float(high), rounded(mp.log(2) - high, width)
+
+
+@functools.cache
+def _inverses(width: int) -> tuple[tuple[float, float], ...]:
+    """Return for each sixteenth of the significands a number c near its inverse, and -log(c).
+
+    Significands are from 0.75 to 1.5; their leading four bits tell the sixteenth. Each c is
+    chosen such that its logarithm has few binary places, all others next to them being zeros
+    (Gal's accurate tables). Next to 1 it is 1, so that nothing cancels there.
+    """
+    unit = mp.mpf(2) ** -PLACES[width]
+    wanted = mp.mpf(2) ** -(61 if width == 64 else 31)
+    found = []
+    for j in range(16):
+        middle = 1 + mp.mpf(2 * j + 1) / 32 if j < 8 else (1 + mp.mpf(2 * j + 1) / 32) / 2
+        start = mp.nint(mp.log(middle) / unit)
+        for step in range(100_000):
+            logarithm = mp.mpf(0) if j in (0, 15) else (start + step) * unit
+            near = rounded(mp.exp(-logarithm), width)
+            if abs(mp.log(mp.mpf(near)) + logarithm) < wanted:
+                break
+        found.append((near, float(logarithm)))
+    return tuple(found)
+
+
+TABLES: dict[str, Callable[[int], tuple[float, ...]]] = {
+    "EXP2_16": _power_table,
+    "EXP2_16_REST": _power_rest,
+    "SHORT_LN2": _short_ln2,
+    "INVERSE_16": lambda width: tuple(c for c, _ in _inverses(width)),
+    "INVERSE_16_LOG": lambda width: tuple(logarithm for _, logarithm in _inverses(width)),
+}
+
 CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {
     "LN2": (lambda: mp.log(2), 3),
     "LOG2_E": (lambda: 1 / mp.log(2), 2),
@@ -176,16 +251,18 @@ def _lines(name: str, values: tuple[tuple[float, ...], tuple[float, ...]]) -> li
     return [*lines, "}", ""]
 
 
-def module() -> str:
-    """Return the text of ``coefficients.py``."""
-    lines = [
-        '"""Coefficients of the kernels, by format width. Written by ``fit.py``; do not edit."""',
+def _head(subject: str) -> list[str]:
+    return [
+        f'"""{subject} of the kernels, by format width. Written by ``fit.py``; do not edit."""',
         "",
         "from __future__ import annotations",
         "",
-        "Table = dict[int, tuple[float, ...]]",
-        "",
     ]
+
+
+def module() -> str:
+    """Return the text of ``coefficients.py``."""
+    lines = [*_head("Coefficients"), "Table = dict[int, tuple[float, ...]]", ""]
     for name, (value, parts) in CONSTANTS.items():
         lines += _lines(name, (split(value(), 64, parts), split(value(), 32, parts)))
     for name, fit in FITS.items():
@@ -198,6 +275,14 @@ def module() -> str:
     return "\n".join(lines)
 
 
+def tables() -> str:
+    """Return the text of ``tables.py``."""
+    lines = [*_head("Tables"), "from .coefficients import Table", ""]
+    for name, table in TABLES.items():
+        lines += _lines(name, (table(64), table(32)))
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     with mp.workdps(DIGITS):
-        print(module(), end="")
+        print(tables() if sys.argv[1:] == ["tables"] else module(), end="")

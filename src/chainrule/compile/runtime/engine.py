@@ -12,6 +12,7 @@ import llvmlite.binding as llvm
 from .loader import is_supported
 from .symbols import address_of
 
+PREFIX = "chainrule_wide_"  # of functions for which there are functions of vectors
 _lock = threading.Lock()
 
 
@@ -23,6 +24,13 @@ def _host() -> tuple[Any, str, str]:
     if "+avx512f" in features:
         features += ",-prefer-256-bit"  # else LLVM leaves half of each vector unused
     return llvm.Target.from_default_triple(), llvm.get_host_cpu_name(), features
+
+
+@functools.cache
+def has(features: tuple[str, ...]) -> bool:
+    """Tell whether this computer's processor has all of some features."""
+    found = _host()[2].split(",")
+    return all(f"+{feature}" in found for feature in features)
 
 
 def machine() -> Any:
@@ -46,7 +54,23 @@ def optimise(text: str, target: Any) -> Any:
     with _lock:
         builder = llvm.create_pass_builder(target, options)
         builder.getModulePassManager().run(module, builder)
+        _write_out_calls(module, builder)
     return module
+
+
+def _write_out_calls(module: Any, builder: Any) -> None:
+    """Write out the calls of functions of vectors, which the vectoriser has chosen."""
+    functions = [f for f in module.functions if f.name.startswith(PREFIX) and not f.is_declaration]
+    if not functions:
+        return
+    for function in functions:
+        function.linkage = "internal"
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_constant_merge_pass()
+    passes.run(module, builder)
 
 
 def object_code(text: str) -> tuple[bytes, list[str]]:

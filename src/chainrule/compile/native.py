@@ -19,7 +19,7 @@ from .emit.floating import Monitor
 from .linalg.operations import COMPLAINTS
 from .plan.memory import ALIGNMENT
 from .plan.schedule import UnsupportedError
-from .runtime import buffers, cache, threads
+from .runtime import blas_threads, buffers, cache, threads
 from .runtime.image import Image, all_equations, find_constants
 from .runtime.layout import METH_FASTCALL
 from .runtime.support import in_memory
@@ -29,6 +29,7 @@ empty = np.empty  # a trace in another thread may replace the name
 
 
 threads.provide_pool()
+blas_threads.provide_blas_threads()
 buffers.provide_buffers()
 
 

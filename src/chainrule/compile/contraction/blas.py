@@ -11,6 +11,7 @@ from llvmlite import ir
 from ...program.equation import Equation
 from ..emit.scalar import I64, constant, register_type
 from ..runtime.symbols import linear_algebra
+from ..runtime.threads import has_threads
 from .spec import Ints, Spec
 from .tiling import roles
 
@@ -128,10 +129,21 @@ def write_products(
             )
 
     offsets = 0, spec.left.offset, spec.right.offset
+    _tell_threads(b, "begin")
     level(
         0,
         [b.gep(p, [I64(at)], source_etype=kind) for p, at in zip(bases, offsets, strict=True)],
     )
+    _tell_threads(b, "end")
+
+
+def _tell_threads(b: ir.IRBuilder, event: str) -> None:
+    """Say that BLAS is to work on this thread only, or that it may use others again."""
+    if not has_threads():
+        return
+    name = f"chainrule.runtime.blas_{event}"
+    found = b.module.globals.get(name)
+    b.call(found or ir.Function(b.module, ir.FunctionType(ir.VoidType(), []), name), [])
 
 
 def _routine(module: ir.Module, name: str) -> ir.Function:

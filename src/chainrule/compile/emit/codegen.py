@@ -62,6 +62,7 @@ class Nest:
         buffers: Buffers,
         result: Any = None,
         extra: Sequence[Any] = (),
+        spare: Sequence[Var] = (),
     ) -> None:
         self.group = group
         self.plan = plan
@@ -71,6 +72,7 @@ class Nest:
         self.scratch = _scratch(group)
         if self.scratch is not None:
             self.slots.append(self.scratch)
+        self.slots += spare  # memory of the function's own
         self.ahead = [old for old in group.reuse.values() if old in found]
         # behind the buffers comes the frame of the call, see `layout`
         given = [POINTER] * (len(self.slots) + 1)

@@ -7,10 +7,12 @@ the result is the same for every number of threads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 
+from ...program.equation import Var
 from ..plan.cost import SHARED_FROM, time_per_element
 from ..plan.schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 from .accumulate import Accumulator
@@ -68,8 +70,10 @@ class Part(Nest):
         plan: Schedule,
         buffers: Buffers,
         result: Any = None,
+        spare: Sequence[Var] = (),
     ) -> None:
-        super().__init__(module, name, group, plan, buffers, result, (I64, I64, POINTER))
+        extra = (I64, I64, POINTER)
+        super().__init__(module, name, group, plan, buffers, result, extra, spare)
         self.is_small = False
 
     def span(self, axis: int) -> tuple[Any, Any]:
@@ -139,8 +143,12 @@ class ParallelNest(Nest):
                 b.store(part, total.partial)
                 total.carry()
             total.finish(I64(0))
+        self.conclude_chunks()
         b.ret_void()
         return self.function
+
+    def conclude_chunks(self) -> None:
+        """Put together what else the chunks have left."""
 
     def _write_chunk(self) -> ir.Function:
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I64])

@@ -1,20 +1,26 @@
 """Large contractions in chunks that several threads share.
 
-A label of the result is cut, so each chunk writes elements of its own, and into the same chunks for
-every number of threads.
+A label is cut into the same chunks for every number of threads. If it is one of the result, each
+chunk writes elements of its own. If it is summed over, each chunk has a result of its own, and
+these are added in order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
-from ...program.equation import Equation
-from ..contraction.blas import matrices_of
+from ...program.arraytype import ArrayType
+from ...program.equation import Equation, Var
+from ..contraction.blas import Matrices, matrices_of, write_products
 from ..contraction.kernel import spec_from, write_part
 from ..contraction.rows import Rows
+from ..contraction.spec import Spec
 from ..contraction.tiling import tile_of
 from ..plan.cost import SHARED_FROM
 from ..plan.schedule import Group, Schedule
@@ -24,46 +30,136 @@ from .scalar import I64, register_type
 
 CHUNKS = 4  # few, as each has a smaller tile at its end
 CYCLE = 0.33  # ns
+SHORTEST = 64  # rows or columns of a chunk for which BLAS fills its tiles
+SHORTEST_SUM = 256  # terms of a chunk's sums that are more work than to add the sums
 
 
-def shared_cut(group: Group) -> tuple[Rows, int] | None:
-    """Return the label along which a contraction is shared, and into how many chunks it is cut."""
+@dataclass(frozen=True)
+class Cut:
+    """Into what a contraction is cut.
+
+    Attributes
+    ----------
+    rows : Rows
+        The label, and whether it is summed over.
+    count : int
+        How many chunks there are.
+    length : int
+        How many values of the label each has; the last one may have fewer.
+    size : int
+        How many the label has in all.
+    """
+
+    rows: Rows
+    count: int
+    length: int
+    size: int
+
+    @property
+    def last(self) -> int:
+        """How many values of the label the last chunk has."""
+        return self.size - self.length * (self.count - 1)
+
+
+def shared_cut(group: Group) -> Cut | None:
+    """Return how a contraction is shared, or None."""
     root = group.roots[0]
     if root.primitive.name != "contraction":
         return None
     dtype: np.dtype[Any] = root.out.type.dtype
     spec = spec_from(root)
-    if matrices_of(spec, dtype) is not None:
-        return None  # BLAS has threads of its own
     tile = tile_of(spec, dtype)
     if tile.cost * CYCLE < SHARED_FROM:
         return None
+    matrices = matrices_of(spec, dtype)
+    if matrices is not None:
+        return min(_cuts(matrices), key=lambda found: found[0], default=(0, None))[1]
     for label, (size, out) in enumerate(zip(spec.sizes, spec.out, strict=True)):
         count = next((c for c in range(CHUNKS, 1, -1) if size % c == 0), 1)
         if out and label != tile.lane and count > 1 and size // count >= 8:
-            return Rows(label, 1, False), count
+            return Cut(Rows(label, 1, False), count, size // count, size)
     return None
+
+
+def _cuts(matrices: Matrices) -> Iterator[tuple[int, Cut]]:
+    """Yield how products by BLAS can be cut, with the elements that are read or written again."""
+    sizes = matrices.spec.sizes
+    m, n, k = (sizes[x] for x in (matrices.rows, matrices.columns, matrices.inner))
+    stack = prod(sizes[label] for label in matrices.batch)
+    ways = [(label, 1, 0, False) for label in matrices.batch]
+    ways += [
+        (matrices.rows, SHORTEST, k * n, False),
+        (matrices.columns, SHORTEST, m * k, False),
+        (matrices.inner, SHORTEST_SUM, 2 * m * n, True),
+    ]
+    for label, least, again, accumulates in ways:
+        size = sizes[label]
+        count = min(CHUNKS, size // least)
+        if count < 2:
+            continue
+        unit = 16 if size >= 16 * CHUNKS and least > 1 else 1  # whole vectors
+        length = -(-size // (count * unit)) * unit
+        cut = Cut(Rows(label, 1, accumulates), -(-size // length), length, size)
+        yield stack * again * (cut.count - 1), cut
+
+
+def _spare(root: Equation, cut: Cut) -> tuple[Var, ...]:
+    """Return memory for the results of all chunks but the first, if they are to be added."""
+    if not cut.rows.accumulates:
+        return ()
+    type_ = root.out.type
+    return (Var(-1, None, ArrayType((cut.count - 1, *type_.shape), type_.dtype)),)
 
 
 class _Chunk(Part):
     """Writes a contraction for some values of the label that is cut."""
 
-    cut: Rows
-    length: int
+    cut: Cut
 
     def write(self) -> ir.Function:
-        root: Equation = self.group.roots[0]
-        spec, b = spec_from(root), self.b
-        kind = register_type(root.out.type.dtype)
-        strides = (spec.out, spec.left.strides, spec.right.strides)
-        slots = (root.out, *(self.buffers.slot(o.base) for o in (spec.left, spec.right)))
-        bases = []
-        for slot, own in zip(slots, strides, strict=True):
-            moved = b.mul(self.extra[0], I64(own[self.cut.label]), flags=["nsw"])
-            bases.append(b.gep(self.pointer[slot], [moved], source_etype=kind))
-        write_part(self, root, self.cut.part(spec, self.length), bases, False)
+        cut, b = self.cut, self.b
+        if cut.last == cut.length:
+            self._contract(cut.length)
+        else:
+            is_last = b.icmp_signed("==", self.extra[1], I64(cut.size))
+            with b.if_else(is_last, likely=False) as (yes, no):
+                with yes:
+                    self._contract(cut.last)
+                with no:
+                    self._contract(cut.length)
         b.ret_void()
         return self.function
+
+    def _contract(self, length: int) -> None:
+        root: Equation = self.group.roots[0]
+        spec, b, rows = spec_from(root), self.b, self.cut.rows
+        kind = register_type(root.out.type.dtype)
+        strides = (spec.out, spec.left.strides, spec.right.strides)
+        out, *operands = root.out, *(self.buffers.slot(o.base) for o in (spec.left, spec.right))
+        pointers = [self._place(out, kind), *(self.pointer[slot] for slot in operands)]
+        bases = []
+        for pointer, own in zip(pointers, strides, strict=True):
+            moved = b.mul(self.extra[0], I64(own[rows.label]), flags=["nsw"])
+            bases.append(b.gep(pointer, [moved], source_etype=kind))
+        matrices = matrices_of(spec, root.out.type.dtype)
+        if matrices is None:
+            write_part(self, root, rows.part(spec, length), bases, False)
+            return
+        if matrices.exchanged:
+            bases = [bases[0], bases[2], bases[1]]
+        part: Spec = rows.part(matrices.spec, length)
+        write_products(self, root, replace(matrices, spec=part), bases, False)
+
+    def _place(self, out: Var, kind: Any) -> Any:
+        """Return where the chunk's result goes."""
+        if not self.cut.rows.accumulates:
+            return self.pointer[out]
+        b = self.b
+        number = b.sub(b.sdiv(self.extra[0], I64(self.cut.length)), I64(1))
+        first = b.icmp_signed("<", number, I64(0))
+        moved = b.mul(b.select(first, I64(0), number), I64(out.type.size), flags=["nsw"])
+        own = b.gep(self.pointer[self.slots[-1]], [moved], source_etype=kind)
+        return b.select(first, self.pointer[out], own)
 
 
 class SharedContraction(ParallelNest):
@@ -72,13 +168,27 @@ class SharedContraction(ParallelNest):
     def __init__(
         self, module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers
     ) -> None:
-        Nest.__init__(self, module, name, group, plan, buffers)
-        found = shared_cut(group)
-        assert found is not None
-        cut, count = found
+        cut = shared_cut(group)
+        assert cut is not None
+        spare = _spare(group.roots[0], cut)
+        Nest.__init__(self, module, name, group, plan, buffers, spare=spare)
         self.module = module
         self.is_small = False
-        self.steps = spec_from(group.roots[0]).sizes[cut.label]
-        self.length = self.steps // count
-        self.part = _Chunk(module, f"{name}.part", group, plan, buffers)
-        self.part.cut, self.part.length = cut, self.length
+        self.cut = cut
+        self.steps = cut.size
+        self.length = cut.length
+        self.part = _Chunk(module, f"{name}.part", group, plan, buffers, spare=spare)
+        self.part.cut = cut
+
+    def conclude_chunks(self) -> None:
+        """Add what the chunks have summed up, in order."""
+        if not self.cut.rows.accumulates:
+            return
+        out = self.group.roots[0].out
+        size, dtype = out.type.size, out.type.dtype
+        with self.loop(I64(size)) as i:
+            total = self.load(out, dtype, i)
+            for k in range(self.cut.count - 1):
+                place = self.b.add(i, I64(k * size), flags=["nsw"])
+                total = self.b.fadd(total, self.load(self.slots[-1], dtype, place))
+            self.store(out, dtype, i, total)

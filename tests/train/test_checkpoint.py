@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import save_file
 
-from chainrule import random, train
+from chainrule import nn, random, train
 from chainrule.train import checkpoint
 from chainrule.train.tensors import CheckpointError, read_tensors, serialize
 from chainrule.tree import flatten
@@ -278,3 +278,34 @@ class TestStateDict:
         like = Layer(np.zeros((2, 3)), np.zeros(2))
         with pytest.raises(CheckpointError, match=match):
             train.load_state_dict(file, like, names, ignore)
+
+    @pytest.mark.oracle
+    def test_a_network_that_pytorch_wrote_gives_its_outputs(self, file):
+        torch = pytest.importorskip("torch")
+        from safetensors.torch import save_file as save_for_torch
+
+        torch.manual_seed(0)
+        layers = [torch.nn.Conv2d(2, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.Flatten(2)]
+        theirs = torch.nn.Sequential(*layers, torch.nn.LSTM(16, 5, batch_first=True))
+        theirs(torch.randn(8, 2, 4, 4))  # so that the running statistics are not those of the start
+        save_for_torch(theirs.state_dict(), file)
+        key, single = random.key(0), {"dtype": np.float32}
+        conv = nn.Conv2d.init(key, 2, 4, 3, padding=1, **single)
+        norm, lstm = nn.BatchNorm.init(4, **single), nn.LSTM.init(key, 16, 5, **single)
+        like = {"conv": conv, "norm": norm, "state": norm.init_state(), "lstm": lstm}
+        names = {
+            **{f"['conv'].{n}": f"0.{n}" for n in ("weight", "bias")},
+            **{f"['norm'].{n}": f"1.{n}" for n in ("weight", "bias")},
+            "['state'].mean": "1.running_mean",
+            "['state'].variance": "1.running_var",
+            **{
+                f"['lstm'].cells[0][0].{n}": f"3.{n}_l0"
+                for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            },
+        }
+        found = train.load_state_dict(file, like, names, ["1.num_batches_tracked"])
+        x = torch.randn(3, 2, 4, 4)
+        expected = theirs.eval()(x)[0].detach().numpy()
+        y, _ = found["norm"](found["conv"](x.numpy()), found["state"])
+        got, _ = found["lstm"](np.reshape(y, (3, 4, 16)))
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)

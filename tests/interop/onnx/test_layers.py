@@ -178,6 +178,25 @@ def test_masked_attention_over_any_length(dtype: Any) -> None:
     )
 
 
+@dtypes
+@pytest.mark.parametrize("kind", [nn.RNNCell, nn.LSTMCell, nn.GRUCell])
+def test_one_step_of_a_recurrent_network(kind: Any, dtype: Any) -> None:
+    to_onnx(kind.init(KEY, 3, 5, dtype=dtype), normal(dtype, 2, 3), batch="batch", check=True)
+
+
+def test_every_layer_is_exported_here() -> None:
+    """A class of layers that is new is to be exported by a test above."""
+    layers = {n for n in nn.__all__ if isinstance(getattr(nn, n), type)}
+    spaces = {f"{kind}{d}d" for kind in ("Conv", "MaxPool", "AvgPool") for d in (1, 2, 3)}
+    spaces |= {f"Conv{d}dTransposed" for d in (1, 2, 3)}
+    norms = {"BatchNorm", "LayerNorm", "GroupNorm", "RMSNorm", "Dropout"}
+    recurrent = {"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"}
+    whole = {"Linear", "Embedding", "MultiHeadAttention", "TransformerBlock"}
+    whole |= {"Sequential", "Residual", "Function"}
+    no_layers = {"BatchStatistics", "Printed"}
+    assert layers - no_layers == spaces | norms | recurrent | whole
+
+
 # -- activations and losses ----------------------------------------------------------------------
 
 ACTIVATIONS = (

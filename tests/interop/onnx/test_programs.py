@@ -145,7 +145,7 @@ def test_written_file(tmp_path: Any) -> None:
     assert model.producer_name == "chainrule"
 
 
-@pytest.mark.parametrize("opset", [18, 21, onnx.defs.onnx_opset_version() - 1])
+@pytest.mark.parametrize("opset", [18, 21, 23, onnx.defs.onnx_opset_version()])
 def test_other_versions_of_the_operators(opset: int) -> None:
     def f(v: Any) -> Any:
         total, ys = scan(lambda c, r: (np.tanh(c + r), c), np.zeros(3), v)
@@ -158,6 +158,11 @@ def test_other_versions_of_the_operators(opset: int) -> None:
         )
 
     assert to_onnx(f, M, opset=opset, check=True).opset_import[0].version == opset
+
+
+def test_by_default_the_operators_are_current() -> None:
+    version = to_onnx(np.sin, V, check=True).opset_import[0].version
+    assert version == onnx.defs.onnx_opset_version()
 
 
 def test_versions_that_do_not_exist() -> None:

@@ -21,7 +21,6 @@ from .graph import Main, Value
 from .lowering import lowered
 from .sizes import merged, points
 
-OPSET = 23  # of ONNX 1.18
 OLDEST_OPSET = 18  # the first whose reductions take their axes as a tensor
 
 Axes = Mapping[str, Mapping[int, str]]
@@ -31,7 +30,7 @@ def to_onnx(
     f: Callable[..., Any],
     *example_args: Any,
     path: str | os.PathLike[str] | None = None,
-    opset: int = OPSET,
+    opset: int | None = None,
     batch: str | None = None,
     dynamic_axes: Axes | None = None,
     fixed_argnums: int | Sequence[int] = (),
@@ -53,8 +52,9 @@ def to_onnx(
         (integers, strings) becomes a fixed part of the model.
     path : path, optional
         Where to write the model.
-    opset : int
-        The version of ONNX's operators, at least 18.
+    opset : int, optional
+        The version of ONNX's operators, at least 18; by default the newest that the installed
+        package onnx knows. An older runtime may need an older one.
     batch : str, optional
         A name for the length of the first axis of all inputs, which then stays open.
     dynamic_axes : mapping, optional
@@ -93,7 +93,7 @@ def to_onnx(
     >>> [tensor.name for tensor in model.graph.initializer]
     ['weight', 'bias']
     """
-    _check_opset(opset)
+    opset = _known_opset(opset)
     if dtype is not None:
         f, *converted = _converted((f, *example_args), np.dtype(dtype))
         example_args = tuple(converted)
@@ -111,13 +111,16 @@ def to_onnx(
     return model
 
 
-def _check_opset(opset: int) -> None:
-    newest = onnx.defs.onnx_opset_version()
+def _known_opset(opset: int | None) -> int:
+    newest: int = onnx.defs.onnx_opset_version()
+    if opset is None:
+        return newest
     if not OLDEST_OPSET <= opset <= newest:
         raise ValueError(
             f"opset is between {OLDEST_OPSET} and {newest} (of onnx {onnx.__version__}), "
             f"not {opset}"
         )
+    return opset
 
 
 def _converted(tree: Any, dtype: np.dtype[Any]) -> Any:

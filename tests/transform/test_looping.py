@@ -207,3 +207,20 @@ def test_pieces_are_joined(axis: int) -> None:
     assert "add" not in names
     overlapping = lambda x: np.sum(x[0:3] ** 2) + np.sum(np.sin(x[2:5]))
     assert "concatenate" not in outside(improved(grad(overlapping), x.T[:5] if axis else x[:5]))
+
+
+def test_sums_of_several_products_a_step_are_taken_after_the_loop() -> None:
+    def twice(w, u, xs):
+        def step(h, x):
+            for k in range(2):
+                h = h + 0.5 * (u @ np.tanh(w.T @ x + u @ h + k))
+            return h, None
+
+        return np.sum(scan(step, B, xs)[0] ** 2)
+
+    program = improved(grad(twice, (0, 1)), W, U, XS)
+    _, backward = loops(program)
+    matrices = [o for o in backward.outs if len(o.type.shape) == 2 and o.type.shape[0] != len(XS)]
+    assert not matrices
+    assert outside(program).count("matmul") >= 4
+    improved(grad(lambda w, u: twice(w, u, XS) + np.sum(u), (0, 1)), W, U)

@@ -16,15 +16,19 @@ import numpy as np
 from ...program.equation import Equation, Var
 from ...program.program import Program
 from . import operations  # noqa: F401  they register themselves
+from .captured import NOTHING, Fixed, form_within
 from .chains import Chain, Overlap, chain_of
 from .paths import expand
-from .planning import pack
+from .planning import alternating, pack
 from .selects import Rewriting, move_selects
 from .spec import Spec, resolve_overlaps, spec_of
 
 
-def form_contractions(program: Program) -> Program:
-    """Return the program with products written as contractions, where that is possible."""
+def form_contractions(program: Program, fixed: Fixed = NOTHING) -> Program:
+    """Return the program with products written as contractions, where that is possible.
+
+    Of what is ``fixed``, a copy is made just once for several runs of the program.
+    """
     program = expand(move_selects(program))
     producer = {out: e for e in program.equations for out in e.outs}
     uses = Counter(o for e in program.equations for o in e.inputs)
@@ -41,7 +45,9 @@ def form_contractions(program: Program) -> Program:
     to = Rewriting(program)
     for equation in program.equations:
         if len(equation.outs) == 1 and equation.out in formed:
-            write(to, *formed[equation.out])
+            write(to, *formed[equation.out], fixed)
+        elif equation.primitive.name == "scan" and equation.params["steps"]:
+            form_within(to, equation, form_contractions)
         else:
             to.emit(equation)
     return to.finish()
@@ -62,11 +68,17 @@ def _shape(o: Any) -> tuple[int, ...]:
 
 
 def write(
-    to: Rewriting, chain: Chain, spec: Spec, overlaps: tuple[Overlap, ...], equation: Equation
+    to: Rewriting,
+    chain: Chain,
+    spec: Spec,
+    overlaps: tuple[Overlap, ...],
+    equation: Equation,
+    fixed: Fixed,
 ) -> None:
     """Write a contraction down, with the copies that it reads."""
     spec = resolve_overlaps(to, spec, overlaps).merged()
-    spec = pack(to, spec, chain.end.type.dtype).merged()
+    spec = pack(to, spec, chain.end.type.dtype, fixed).merged()
+    spec = alternating(to, spec, fixed)
     to.add(
         "contraction",
         spec.left.base,

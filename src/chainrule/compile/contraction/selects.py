@@ -28,6 +28,7 @@ class Rewriting:
         self.program = program
         self.equations: list[Equation] = []
         self.producer: dict[Var, Equation] = {}
+        self._users: dict[Var, list[Equation]] = {}
         every = [*program.inputs, *(o for e in program.equations for o in e.outs)]
         self._next = max((v.id for v in every), default=0) + 1
 
@@ -40,6 +41,12 @@ class Rewriting:
         """Take an equation over as it is."""
         self.equations.append(equation)
         self.producer.update((out, equation) for out in equation.outs)
+        for var in equation.inputs:
+            self._users.setdefault(var, []).append(equation)
+
+    def users_of(self, o: Any) -> list[Equation]:
+        """Return the equations that read a variable, so far."""
+        return self._users.get(o, []) if type(o) is Var else []
 
     def add(
         self, name: str, *operands: Any, origin: Any = (), out: Any = None, **params: Any

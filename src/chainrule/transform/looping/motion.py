@@ -104,22 +104,24 @@ def sum_products(scan: Scan, after: list[Equation]) -> None:
     readers = scan.readers()
     producer = {out: e for e in scan.equations for out in e.outs}
     for c in list(scan.carried):
-        term = _term(c, readers, producer)
-        factors = None if term is None else _factors(term, producer)
-        if factors is None or any(var in scan.captured for var, _ in factors):
+        added = _added(c, readers, producer)
+        products = [] if added is None else _products(added, readers, producer)
+        if not products or any(v in scan.captured for _, pair in products for v, _ in pair):
             continue
-        assert term is not None
-        origin = producer[term].origin
-        left = _beside(scan, *factors[0], after, origin)
-        right = _below(scan, *factors[1], after, origin)
-        total = apply(after, "matmul", (left, right), origin)
+        total: Any = None
+        for term, factors in products:
+            origin = producer[term].origin
+            left = _beside(scan, *factors[0], after, origin)
+            right = _below(scan, *factors[1], after, origin)
+            product = apply(after, "matmul", (left, right), origin)
+            total = apply(after, "add", (total, product), origin) if total else product
         after.append(producer[c.after]._replace(operands=(c.initial, total), outs=(c.out,)))
         scan.carried.remove(c)
-        gone = {id(producer[c.after]), id(producer[term])}
+        gone = {id(producer[c.after]), *(id(producer[term]) for term, _ in products)}
         scan.equations = [e for e in scan.equations if id(e) not in gone]
 
 
-def _term(c: Carried, readers: dict[Var, int], producer: dict[Var, Equation]) -> Var | None:
+def _added(c: Carried, readers: dict[Var, int], producer: dict[Var, Equation]) -> Var | None:
     """Return what each step adds to a carried value that it uses for nothing else."""
     added = producer.get(c.after) if type(c.after) is Var else None
     if added is None or added.primitive.name != "add" or readers.get(c.var) != 1:
@@ -127,9 +129,27 @@ def _term(c: Carried, readers: dict[Var, int], producer: dict[Var, Equation]) ->
     if readers.get(c.after) != 1 or c.var not in added.inputs or c.var.type.dtype.kind != "f":
         return None
     (term,) = [o for o in added.operands if o is not c.var] or [None]
-    if type(term) is not Var or readers.get(term) != 1 or term not in producer:
+    if type(term) is not Var or term not in producer:
         return None
     return term if term.type.shape == c.var.type.shape and len(term.type.shape) == 2 else None
+
+
+def _products(
+    term: Var, readers: dict[Var, int], producer: dict[Var, Equation]
+) -> list[tuple[Var, tuple[Factor, Factor]]]:
+    """Return the products of which something is the sum, with their factors; none if it isn't."""
+    if readers.get(term) != 1 or term not in producer:
+        return []
+    factors = _factors(term, producer)
+    if factors is not None:
+        return [(term, factors)]
+    equation = producer[term]
+    if equation.primitive.name != "add" or any(
+        type(o) is not Var or o.type != term.type for o in equation.operands
+    ):
+        return []
+    parts = [_products(o, readers, producer) for o in equation.operands]
+    return [product for part in parts for product in part] if all(parts) else []
 
 
 Factor = tuple[Var, bool]  # a value of the body, and whether it is the factor transposed

@@ -19,6 +19,7 @@ from .interrupt import WORTH, period, stopped
 from .parallel import ParallelNest, is_shared
 from .scalar import I8, I64, memory_type
 from .shared import SharedContraction, shared_cut
+from .shared_strips import SharedStripNest
 from .stripped import StripNest
 
 
@@ -33,7 +34,8 @@ def writer_of(module: ir.Module, name: str, group: Group, plan: Schedule, buffer
             return CircularNest(module, name, group, plan, buffers)
         return Nest(module, name, group, plan, buffers)
     if isinstance(group.inner, StripPlan):
-        return StripNest(module, name, group, plan, buffers)
+        strips = SharedStripNest if group.inner.chunks > 1 else StripNest
+        return strips(module, name, group, plan, buffers)
     kind = BranchWriter if isinstance(group.inner, BranchPlan) else LoopWriter
     return kind(module, name, group, buffers)
 

@@ -129,11 +129,8 @@ class ParallelNest(Nest):
         count = -(-self.steps // self.length)
         whole = whole_reductions(self.group)
         parts = untyped(b, b.alloca(ir.ArrayType(I64, max(1, count * len(whole)))))
-        pointers = [*(self.pointer[slot] for slot in self.slots), self.frame, parts]
-        given = untyped(b, b.alloca(ir.ArrayType(POINTER, len(pointers))))
-        for k, pointer in enumerate(pointers):
-            b.store(pointer, b.gep(given, [I64(k)], source_etype=POINTER))
-        b.call(self._pool(), [chunk, given, I64(count)])
+        given = handed(b, [*(self.pointer[slot] for slot in self.slots), self.frame, parts])
+        b.call(pool(self.module), [chunk, given, I64(count)])
         for k, root in enumerate(whole):
             total = Accumulator(self, root)
             with self.loop(I64(count)) as i:
@@ -169,9 +166,19 @@ class ParallelNest(Nest):
         b.ret_void()
         return function
 
-    def _pool(self) -> ir.Function:
-        name = "chainrule.runtime.parallel"
-        if name in self.module.globals:
-            return self.module.globals[name]
-        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
-        return ir.Function(self.module, kind, name)
+
+def handed(b: ir.IRBuilder, pointers: Sequence[Any]) -> Any:
+    """Return memory on the stack with pointers in it, to be handed to all chunks."""
+    given = untyped(b, b.alloca(ir.ArrayType(POINTER, len(pointers))))
+    for k, pointer in enumerate(pointers):
+        b.store(pointer, b.gep(given, [I64(k)], source_etype=POINTER))
+    return given
+
+
+def pool(module: ir.Module) -> ir.Function:
+    """Return the function that calls another one for each chunk, on several threads."""
+    name = "chainrule.runtime.parallel"
+    if name in module.globals:
+        return module.globals[name]
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
+    return ir.Function(module, kind, name)

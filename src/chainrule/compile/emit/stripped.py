@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 
+from ...program.equation import Var
 from ..contraction.intrinsics import intrinsic
 from ..contraction.kernel import spec_from, write_part
 from ..plan.schedule import Group, Schedule
@@ -77,13 +79,28 @@ class StripNest(Nest):
     """Writes a loop over strips that calls the parts of all groups."""
 
     def __init__(
-        self, module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers
+        self,
+        module: ir.Module,
+        name: str,
+        group: Group,
+        plan: Schedule,
+        buffers: Buffers,
+        extra: Sequence[Any] = (),
+        spare: Sequence[Var] = (),
     ) -> None:
-        super().__init__(module, name, group, plan, buffers)
+        super().__init__(module, name, group, plan, buffers, extra=extra, spare=spare)
         self.is_small = False
         self.strip: StripPlan = group.inner
-        self.parts: list[Any] = [
-            self._part(module, f"{name}.{k}", inner, plan, buffers)
+        self.whole = [
+            whole_reductions(g) if g.roots[0].primitive.name != "contraction" else []
+            for g in self.strip.groups
+        ]
+        self.parts = self.parts_in(module, name)
+
+    def parts_in(self, module: ir.Module, name: str) -> list[Any]:
+        """Return what writes the functions of the groups."""
+        return [
+            self._part(module, f"{name}.{k}", inner, self.plan, self.buffers)
             for k, inner in enumerate(self.strip.groups)
         ]
 
@@ -97,32 +114,38 @@ class StripNest(Nest):
 
     def write(self) -> ir.Function:
         """Write the function and its parts."""
+        room = self.room()
+        self.write_strips(I64(0), I64(self.strip.rows), room)
+        self.combine(room)
+        self.b.ret_void()
+        return self.function
+
+    def room(self) -> Any:
+        """Return memory for the strips' parts of reductions."""
+        count = self.strip.rows // self.strip.length * sum(map(len, self.whole))
+        return untyped(self.b, self.b.alloca(ir.ArrayType(I64, max(1, count))))
+
+    def write_strips(self, first: Any, last: Any, room: Any) -> None:
+        """Write the parts, and the loop that calls them for the strips of some rows."""
         for part in self.parts:
             part.write()
         strip, b = self.strip, self.b
-        wholes = [
-            whole_reductions(g) if g.roots[0].primitive.name != "contraction" else []
-            for g in strip.groups
-        ]
-        width = sum(map(len, wholes))
-        count = strip.rows // strip.length
-        room = untyped(b, b.alloca(ir.ArrayType(I64, max(1, count * width))))
+        width = sum(map(len, self.whole))
         for var in (out for out, cut in strip.cuts.items() if cut.accumulates):
             _clear(b, self.pointer[var], I64(var.type.size * var.type.dtype.itemsize))
-        with self.loop(I64(strip.rows), step=strip.length) as begin:
+        with self.loop(last, first, step=strip.length) as begin:
             end = b.add(begin, I64(strip.length))
             number = b.mul(b.sdiv(begin, I64(strip.length)), I64(width))
-            for part, whole in zip(self.parts, wholes, strict=True):
+            for part, whole in zip(self.parts, self.whole, strict=True):
                 place = b.gep(room, [number], source_etype=I64)
                 self._run(part, begin, end, place)
                 number = b.add(number, I64(len(whole)))
-        first = 0
-        for whole in wholes:
-            for root in whole:
-                self._combine(root, room, first, width, count)
-                first += 1
-        b.ret_void()
-        return self.function
+
+    def combine(self, room: Any) -> None:
+        """Put the strips' parts of reductions together."""
+        roots = [root for whole in self.whole for root in whole]
+        for first, root in enumerate(roots):
+            self._combine(root, room, first, len(roots), self.strip.rows // self.strip.length)
 
     def _run(self, part: Any, begin: Any, end: Any, place: Any) -> None:
         b = self.b

@@ -18,13 +18,14 @@ from ...program.equation import Equation, Var
 from ...program.index import Hole
 from ..contraction.kernel import spec_from
 from ..contraction.rows import Rows, row_labels
-from .cost import time_per_element
+from .cost import SHARED_FROM, time_per_element
 from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 
 CACHE = 40 * 1024  # bytes of all arrays of a strip: about the first cache
 LEAST = 768 * 1024  # bytes of all arrays below which the cache holds them anyway
 LONGEST = 5e6  # ns of work from which threads that share each nest are the better use of a machine
 HEIGHT = 12  # rows of a product of matrices below which tiles are not filled
+CHUNKS = 8  # that threads share: enough to be spread well, few beside the strips
 MOST = 1024  # strips, each of which has a place on the stack for its parts of reductions
 
 
@@ -42,6 +43,8 @@ class StripPlan:
         What nobody else needs: there is memory for the rows of one strip only.
     cuts : dict
         By the results of contractions: the label that goes along the rows.
+    chunks : int
+        Into how many runs of strips the work is cut that threads share; 1 if it is too little.
     """
 
     groups: list[Group]
@@ -49,9 +52,15 @@ class StripPlan:
     length: int
     local: set[Var]
     cuts: dict[Var, Rows]
+    chunks: int = 1
     steps: int = 1
     workspaces: tuple[Var, ...] = ()
     blocks: list[Any] = field(default_factory=list)
+
+    @property
+    def chunk(self) -> int:
+        """How many rows a chunk has; the last one may have fewer."""
+        return -(-(self.rows // self.length) // self.chunks) * self.length
 
 
 @dataclass
@@ -78,9 +87,12 @@ def form_strips(plan: Schedule, outputs: Iterable[Any]) -> Schedule:
 
 
 def rows_kept(plan: Schedule) -> dict[Var, float]:
-    """Return of which variables only some rows are in memory at a time, and which part."""
+    """Return of which variables only some rows are in memory, and which part.
+
+    Chunks that are run at the same time must not share it.
+    """
     strips = (g.inner for g in plan.groups if isinstance(g.inner, StripPlan))
-    return {var: s.length / s.rows for s in strips for var in s.local}
+    return {var: s.chunks * s.length / s.rows for s in strips for var in s.local}
 
 
 class _Run:
@@ -259,4 +271,10 @@ class _Run:
         if self.rows // length > MOST or self._is_thin(members, length):
             return None
         elsewhere = {v for g in after for v in g.reads(self.plan)} | kept
-        return StripPlan(members, self.rows, length, self.made - elsewhere, self.cuts)
+        chunks = _chunks(self.rows // length) if time >= SHARED_FROM else 1
+        return StripPlan(members, self.rows, length, self.made - elsewhere, self.cuts, chunks)
+
+
+def _chunks(strips: int) -> int:
+    """Return how many chunks of as many strips each there are, but for the last one."""
+    return -(-strips // -(-strips // CHUNKS))

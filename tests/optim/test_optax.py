@@ -5,6 +5,7 @@ import pytest
 
 from chainrule import optim
 
+jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
 
 pytestmark = pytest.mark.oracle
@@ -27,18 +28,42 @@ PAIRS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def double_precision():
+    with jax.enable_x64(True):
+        yield
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_parameters_after_100_steps_are_those_of_optax(name):
     rng = np.random.default_rng(0)
-    params = {"W": rng.normal(size=(4, 3)).astype(np.float32), "b": np.ones(3, np.float32)}
+    params = {"W": rng.normal(size=(4, 3)), "b": np.ones(3)}
     other_params = params
     mine, other = (make() for make in PAIRS[name])
     state, other_state = mine.init(params), other.init(params)
     for _ in range(100):
-        gradients = {k: rng.normal(size=v.shape).astype(v.dtype) for k, v in params.items()}
+        gradients = {k: rng.normal(size=v.shape) for k, v in params.items()}
         updates, state = mine.update(gradients, state, params)
         params = optim.apply(params, updates)
         updates, other_state = other.update(gradients, other_state, other_params)
         other_params = optax.apply_updates(other_params, updates)
     for k in params:
-        np.testing.assert_allclose(params[k], np.asarray(other_params[k]), atol=2e-6, rtol=1e-6)
+        np.testing.assert_allclose(params[k], np.asarray(other_params[k]), rtol=1e-9)
+
+
+@pytest.mark.parametrize("inner", ["sgd", "adam"])
+def test_lookahead_goes_where_that_of_optax_goes(inner):
+    rng = np.random.default_rng(1)
+    params = {"W": rng.normal(size=(4, 3)), "b": np.ones(3)}
+    other_params = optax.LookaheadParams.init_synced(params)
+    mine = optim.lookahead(getattr(optim, inner)(0.05), period=6, step=0.4)
+    other = optax.lookahead(getattr(optax, inner)(0.05), sync_period=6, slow_step_size=0.4)
+    state, other_state = mine.init(params), other.init(other_params)
+    for _ in range(100):
+        gradients = {k: rng.normal(size=v.shape) for k, v in params.items()}
+        updates, state = mine.update(gradients, state, params)
+        params = optim.apply(params, updates)
+        updates, other_state = other.update(gradients, other_state, other_params)
+        other_params = optax.apply_updates(other_params, updates)
+        for k in params:
+            np.testing.assert_allclose(params[k], np.asarray(other_params.fast[k]), rtol=1e-9)

@@ -354,7 +354,7 @@ def test_a_model_stays_what_it_was(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_loop_costs_less_than_three_percent_of_five_milliseconds():
+def test_the_loop_costs_less_than_three_percent_of_a_millisecond():
     """Taken of a small step, where the difference is not lost in the noise."""
     loss = lambda w, x: np.sum((w - x) ** 2)
     optimiser, batch = optim.sgd(0.1), (np.ones(4),)
@@ -381,7 +381,7 @@ def test_the_loop_costs_less_than_three_percent_of_five_milliseconds():
     with tempfile.TemporaryDirectory() as folder:
         whole = shortest(fitted, [(f"{folder}/{i}",) for i in range(7)])
     overhead = (whole - shortest(bare, [()] * 7)) / count
-    assert overhead < 0.03 * 5e-3
+    assert overhead < 0.03 * 1e-3
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class TensorBoard:
     ...                    folder=folder, log=None, callbacks=[train.TensorBoard()])
     """
 
-    def __init__(self, folder: FilePath | None = None, *, share: float = 0.015) -> None:
+    def __init__(self, folder: FilePath | None = None, *, share: float = 0.01) -> None:
         try:
             import tensorboardX  # noqa: F401 - a missing one is told before training
         except ImportError:

@@ -53,7 +53,7 @@ class Recorder:
         folder: Path,
         *,
         validation: Any = None,
-        share: float = 0.015,
+        share: float = 0.01,
         predict: Callable[[Any, Any], Any] | None = None,
         class_names: Sequence[str] | None = None,
         image_shape: tuple[int, ...] | None = None,

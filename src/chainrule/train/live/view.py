@@ -70,7 +70,7 @@ class LiveView:
         predict: Callable[[Any, Any], Any] | None = None,
         class_names: Sequence[str] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        share: float = 0.015,
+        share: float = 0.01,
     ) -> None:
         self._serve, self._port, self._open = serve, port, open_browser
         self._shown: dict[str, Any] = {

@@ -42,7 +42,7 @@ def erf(x: Number) -> Number:
     r, _, shifted = reduce(-(bounded * bounded))
     gauss = exp_of_reduced(r) * power_of_two(shifted, 0)
     far = fma(-gauss, inverse * polynomial(t, ERFCX[x.format.width]), 1.0)
-    near = size + _beyond_x(size)
+    near = size + _beyond_x(size.at_most(ERF_NEAR))
     return (size < ERF_NEAR).choose(near, far).with_sign_of(x)
 
 
@@ -70,5 +70,5 @@ def erfc(x: Number) -> Number:
     size = abs(x)
     far = _complement(size.at_most(ERFC_VANISHED[x.format.width]))
     far = (x < 0.0).choose(2.0 - far, far)
-    near = (1.0 - x) - _beyond_x(x)
+    near = (1.0 - x) - _beyond_x(x.at_most(ERFC_NEAR).at_least(-ERFC_NEAR))
     return (size < ERFC_NEAR).choose(near, x.is_nan().choose(x, far))

@@ -75,27 +75,36 @@ def scale_down(significand: Number, shifted: Number, x: Number, unit: float) -> 
 
 def too_large(x: Number, overflow: dict[int, float], result: Number) -> Number:
     """Return infinity from the overflow on and NaN for NaN, elsewhere the result."""
-    # overflows just where the result does: the processor's flag is to say so
-    beyond = x.at_least(0.0) * (x.format.largest / overflow[x.format.width] * (1 + 2.0**-21))
-    return x.not_below(overflow[x.format.width]).choose(beyond, result)
+    format = x.format
+    first = overflow[format.width]
+    last = format.number_of(format.bits_of(first) - 1)
+    # overflows just where the result does: the processor's flag is to say so, also where LLVM
+    # computes both branches of a choice
+    above = x.at_least(last) - last
+    beyond = above * 2.0 ** (format.mantissa + 8) * 2.0**format.bias
+    return x.not_below(first).choose(beyond, result)
 
 
 def exp(x: Number) -> Number:
     """Return e to the power of x."""
-    bounded = not_infinite(x, LN_2)
+    bounded = within_bounds(x, LN_2)
     r, _, shifted = reduce(bounded)
     return too_large(x, EXP_OVERFLOW, scale_down(exp_of_reduced(r), shifted, bounded, LN_2))
 
 
-def not_infinite(x: Number, unit: float) -> Number:
-    """Return x, or what has the same exponential 0 but is no -inf, which would be invalid."""
-    return x.at_least(-(x.format.bias + x.format.mantissa + 2) * unit)
+def within_bounds(x: Number, unit: float) -> Number:
+    """Return x, or for a great one a number whose exponential is 0 or too large as well.
+
+    Great and infinite ones would be invalid operands further on.
+    """
+    bias, mantissa = x.format.bias, x.format.mantissa
+    return x.at_least(-(bias + mantissa + 2) * unit).at_most((bias + 2) * unit)
 
 
 def exp2(x: Number) -> Number:
     """Return 2 to the power of x."""
     width = x.format.width
-    bounded = not_infinite(x, 1.0)
+    bounded = within_bounds(x, 1.0)
     shifted = bounded + x.format.rounder
     fraction = bounded - (shifted - x.format.rounder)
     r = fraction * LN2[width][0]
@@ -108,7 +117,7 @@ def expm1(x: Number) -> Number:
     """Return ``exp(x) - 1`` without cancellation."""
     format = x.format
     # below, the result is -1 to the last place; 2^n stays a normal number
-    bounded = x.at_least(-LN_2 * (format.mantissa + 3))
+    bounded = x.at_least(-LN_2 * (format.mantissa + 3)).at_most(LN_2 * (format.bias + 1.01))
     r, lost, shifted = reduce(bounded)
     rest = beyond_linear(r, lost)
     half = power_of_two(shifted, -1)  # 2^n itself may be too large
@@ -121,8 +130,9 @@ def tanh(x: Number) -> Number:
     """Return the hyperbolic tangent: a polynomial near 0, else ``1 - 2 / (e^2x + 1)``."""
     width = x.format.width
     size = abs(x)
-    z = x * x
-    near = fma(z * size, polynomial(z, TANH[width]), size)
+    small = size.at_most(TANH_NEAR)
+    z = small * small
+    near = fma(z * small, polynomial(z, TANH[width]), small)
     # above, the result is 1 to the last place
     r, _, shifted = reduce((size + size).at_most(LN_2 * (x.format.mantissa + 4)))
     half = fma(power_of_two(shifted, -1), exp_of_reduced(r), 0.5)
@@ -166,7 +176,7 @@ class Halves(NamedTuple):
 def halves(x: Number) -> Halves:
     """Return what both ``exp(x)`` and ``exp(-x)`` are made of."""
     format = x.format
-    r, lost, shifted = reduce(abs(x))
+    r, lost, shifted = reduce(abs(x).at_most(LN_2 * (format.bias + 2.01)))
     inverse = ((format.bias - 2) - shifted.bits()) << format.mantissa
     # where the inverse would be subnormal it no longer counts
     bounded = inverse.at_least(0).number()

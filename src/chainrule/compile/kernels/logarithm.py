@@ -44,7 +44,7 @@ def decompose_any(x: Number) -> Decomposed:
     """Decompose a positive number, subnormal ones too."""
     step = x.format.mantissa + 2
     small = x < x.format.tiny
-    k, f, biased = decompose(small.choose(x * 2.0**step, x))
+    k, f, biased = decompose(x * small.choose(x.constant(2.0**step), 1.0))
     return Decomposed(k - small.choose(x.constant(step), 0.0), f, biased)
 
 

@@ -22,7 +22,7 @@ from .exponential import (
     LN_2,
     beyond_linear,
     exp_of_reduced,
-    not_infinite,
+    within_bounds,
     power_of_two,
     scale_down,
     too_large,
@@ -63,7 +63,7 @@ def _magnitude(x: Number, y: Number) -> Number:
     extreme = x.equals(math.inf).choose(math.inf, extreme)
     product = y * extreme
     error = fma(y, logarithm.low, fma(y, logarithm.high, -product))
-    bounded = not_infinite(product, LN_2)
+    bounded = within_bounds(product, LN_2)
     r, lost, shifted = reduce_exponent(bounded)
     r, lost = fast_two_sum(r, lost + error)
     significand = (beyond_linear(r, lost) + r) + 1.0
@@ -104,7 +104,7 @@ def pow(x: Number, y: Number) -> Number:
 
 def logaddexp(x: Number, y: Number) -> Number:
     """Return ``log(e^x + e^y)``."""
-    distance = -abs(x - y)
+    distance = within_bounds(-abs(x - y), LN_2)
     r, lost, shifted = reduce_exponent(distance)
     e = scale_down((beyond_linear(r, lost) + r) + 1.0, shifted, distance, LN_2)
     larger = (x > y).choose(x, y)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from chainrule import jit
+from chainrule.compile.contraction import panels
 from chainrule.compile.contraction.blas import matrices_of
 from chainrule.compile.contraction.kernel import spec_from
 from chainrule.compile.emit.shared import shared_cut
@@ -32,7 +33,9 @@ def cut_of(f: Any, *args: Any) -> tuple[Any, bool]:
     """Return how a product is cut, and whether BLAS does it."""
     (group,) = jit(f).lower(*args).native.plan.groups
     root = group.roots[0]
-    return shared_cut(group), matrices_of(spec_from(root), root.out.type.dtype) is not None
+    spec, dtype = spec_from(root), root.out.type.dtype
+    by_blas = panels.panels_of(spec, dtype) is None and matrices_of(spec, dtype) is not None
+    return shared_cut(group), by_blas
 
 
 def product(x: Any, y: Any) -> Any:
@@ -52,9 +55,20 @@ CASES = {
 }
 
 
+@pytest.fixture(params=["over panels", "as it is"])
+def way(request: Any, monkeypatch: Any) -> Any:
+    """Let products be done in both ways."""
+    if request.param == "as it is":
+        monkeypatch.setattr(panels, "LEAST", float("inf"))
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", "")
+    panels._panels_of.cache_clear()
+    yield request.param
+    panels._panels_of.cache_clear()
+
+
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_the_number_of_threads_changes_no_bit_of_a_product(pool, name, dtype):
+def test_the_number_of_threads_changes_no_bit_of_a_product(pool, way, name, dtype):
     f, left, right, accumulates = CASES[name]
     x, y = (RNG.standard_normal(shape).astype(dtype) for shape in (left, right))
     cut, by_blas = cut_of(f, x, y)

@@ -11,38 +11,16 @@ from llvmlite import ir
 
 from ...program.equation import Equation, Var
 from ..emit.scalar import I1, I64, register_type
-from .blas import matrices_of, write_products
-from .copying import write_repack
 from .intrinsics import intrinsic, suffix
 from .spec import Ints, Operand, Spec
 from .tiles import Dot, Lanes, Outer, Piece
-from .tiling import Factors, Roles, Tile, roles, swapped, tile_of
+from .tiling import Factors, Roles, Tile, roles, swapped
 
 if TYPE_CHECKING:
     from ..emit.codegen import Nest
 
 I32 = ir.IntType(32)
 Starts = dict[int, Any]
-
-
-def write_contraction(nest: Nest, root: Equation) -> None:
-    """Write a contraction: large plain products by BLAS, all others as loops over tiles."""
-    spec = spec_from(root)
-    slots = (root.out, *(nest.buffers.slot(o.base) for o in (spec.left, spec.right)))
-    write_part(nest, root, spec, [nest.pointer[slot] for slot in slots], False)
-
-
-def write_part(nest: Nest, root: Equation, spec: Spec, bases: list[Any], adds: bool) -> None:
-    """Write a contraction from where the result and the operands start; perhaps add to a result."""
-    nest.function.attributes.add("optsize")  # a tile is unrolled already
-    dtype = root.out.type.dtype
-    matrices = matrices_of(spec, dtype)
-    if matrices is None:
-        Writer(nest, root, spec, tile_of(spec, dtype), bases, adds).write()
-        return
-    if matrices.exchanged:
-        bases = [bases[0], bases[2], bases[1]]
-    write_products(nest, root, matrices, bases, adds)
 
 
 def spec_from(root: Equation) -> Spec:
@@ -135,6 +113,15 @@ class Writer:
             if not adds:
                 self.first = self.b.icmp_signed("==", piece, I64(0))
             self._write_piece()
+
+    def extent(self, label: int) -> Any:
+        """Return how many values of a label are summed over."""
+        return I64(self.spec.sizes[label])
+
+    def summed(self, labels: Sequence[int]) -> list[int]:
+        """Return the labels that are summed over in the order of their loops."""
+        _, left, right = self.strides
+        return sorted(labels, key=lambda k: -max(abs(left[k]), abs(right[k])))
 
     def so_far(self, place: Any, piece: Piece) -> Any:
         """Return what is to be added to: nothing, the first time."""
@@ -314,9 +301,3 @@ class Writer:
             room = self.b.alloca(kind, count)
             room.type = ir.PointerType()  # the library's own has a type of its target
             return room
-
-
-CONTRACTIONS: dict[str, Callable[[Nest, Equation], None]] = {
-    "contraction": write_contraction,
-    "repack": write_repack,
-}

@@ -11,6 +11,7 @@ import numpy as np
 from .blas import matrices_of
 from .captured import Fixed
 from .chains import contiguous_strides
+from .panels import panels_of
 from .selects import Rewriting
 from .spec import Operand, Spec
 from .tiling import roles, swapped, tile_of
@@ -24,7 +25,7 @@ def pack(to: Rewriting, spec: Spec, dtype: np.dtype[Any], fixed: Fixed) -> Spec:
 
     A copy of what is ``fixed`` is made once for several contractions.
     """
-    if matrices_of(spec, dtype) is not None:
+    if panels_of(spec, dtype) is not None or matrices_of(spec, dtype) is not None:
         return spec
     options: list[tuple[float, int, tuple[int, ...]]] = []
     best = tile_of(spec, dtype).cost

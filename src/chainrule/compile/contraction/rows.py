@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from ...program.equation import Equation, Var
 from .kernel import spec_from
+from .panels import panels_of
 from .spec import Spec
-from .tiling import NEAR
+from .tiling import NEAR, roles
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,14 @@ class Rows:
         How many of its values a row has.
     accumulates : bool
         Whether it is summed over, so that the rows' parts of the result add up.
+    paneled : bool
+        Whether the other operand is copied into panels before all rows.
     """
 
     label: int
     each: int
     accumulates: bool
+    paneled: bool = False
 
     def height(self, spec: Spec, length: int) -> int:
         """Return how many rows the matrix has that so many rows are multiplied as."""
@@ -64,11 +70,22 @@ def row_labels(root: Equation, rows: int, made: Collection[Var]) -> Rows | None:
         again = [_size(o.base) for o in operands if not o.strides[label]]
         if not out:
             again.append(root.out.type.size)
-        if sum(again) * root.out.type.dtype.itemsize > NEAR:
+        is_near = sum(again) * root.out.type.dtype.itemsize <= NEAR
+        paneled = not is_near and _is_paneled(spec, label, root.out.type.dtype)
+        if not is_near and not paneled:
             continue
         if all(_in_rows(o, label, rows, each, spec, made) for o in operands):
-            return Rows(label, each, not out)
+            return Rows(label, each, not out, paneled)
     return None
+
+
+def _is_paneled(spec: Spec, label: int, dtype: np.dtype[Any]) -> bool:
+    """Tell whether what rows along a label are multiplied by is copied into panels as a whole."""
+    panels = panels_of(spec, dtype)
+    if panels is None or roles(spec).batch:
+        return False
+    whole = panels.length >= panels.spec.sizes[panels.block]
+    return whole and label in roles(panels.spec).rows
 
 
 def _size(o: Any) -> int:

@@ -65,9 +65,7 @@ class Outer:
         for cell, room in self.sums.items():
             self.b.store(self.w.zero(self._own_pieces()[cell[2]].width), room)
         inner = [k for k in self.w.parts.inner if k != self._summed_lane()]
-        left, right = self.w.strides[1:]
-        inner.sort(key=lambda k: -max(abs(left[k]), abs(right[k])))
-        self._level(inner, {})
+        self._level(self.w.summed(inner), {})
         self.finish()
 
     def _summed_lane(self) -> int | None:
@@ -79,7 +77,7 @@ class Outer:
             right = self.w.at(2, self.pointers[2], starts)
             self.step(left, right)
             return
-        with self.w.nest.loop(I64(self.w.spec.sizes[inner[0]])) as i:
+        with self.w.nest.loop(self.w.extent(inner[0])) as i:
             self._level(inner[1:], {**starts, inner[0]: i})
 
     def step(self, left: Any, right: Any) -> None:

@@ -179,7 +179,7 @@ def _best(
     inner = prod(spec.sizes[k] for k in parts.inner if k != lane)
     inner *= chunks if mode == "dot" else 1
     for rows, vectors, columns in product(
-        _blocks(spec, parts.rows, most), _counts(along, most), _blocks(spec, labels, 6)
+        blocks(spec, parts.rows, most), _counts(along, most), blocks(spec, labels, 6)
     ):
         covered = prod(f for _, f in rows), vectors * prod(f for _, f in columns)
         if covered[0] * covered[1] > most or (mode != "outer" and sum(covered) > 12):
@@ -214,7 +214,7 @@ def _counts(size: int, most: int) -> list[int]:
     return sorted({-(-size // blocks) for blocks in range(1, size + 1)} & set(range(1, most + 1)))
 
 
-def _blocks(spec: Spec, labels: Ints | list[int], most: int) -> list[Factors]:
+def blocks(spec: Spec, labels: Ints | list[int], most: int) -> list[Factors]:
     """Return blocks of one label, or of two of which the first is covered as a whole."""
     found: list[Factors] = [()]
     for a in labels:
@@ -240,12 +240,12 @@ def _cost(
 ) -> float:
     parts = roles(spec)
     labels = [k for k in parts.columns if k != lane]
-    m = _variants(spec, parts.rows, rows)
+    m = variants(spec, parts.rows, rows)
     full, rest = divmod(along, vectors)
     chunks = [(vectors, full)] + ([(rest, 1)] if rest else [])
     n = [
         (c * v, count * times)
-        for c, count in _variants(spec, labels, columns)
+        for c, count in variants(spec, labels, columns)
         for v, times in chunks
     ]
     stored = 1.0 if lane is None or spec.out[lane] == 1 else 24.0
@@ -262,7 +262,7 @@ def _cost(
     return repeats * total + 20_000 * (len(m) * len(n) - 1) + CALL
 
 
-def _variants(spec: Spec, labels: Ints | list[int], block: Factors) -> list[tuple[int, int]]:
+def variants(spec: Spec, labels: Ints | list[int], block: Factors) -> list[tuple[int, int]]:
     """Return (elements, how often) of the blocks that labels are cut into, with the last ones."""
     factors = dict(block)
     kinds = [(1, 1)]

@@ -11,7 +11,8 @@ from llvmlite import ir
 
 from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
-from ..contraction.kernel import CONTRACTIONS
+from ..contraction.kernel import spec_from
+from ..contraction.writing import CONTRACTIONS, scratch_size
 from ..linalg.writers import WRITERS, scratch
 from ..plan.schedule import (
     CIRCULAR,
@@ -67,7 +68,7 @@ class Nest:
         self.group = group
         self.plan = plan
         self.buffers = buffers
-        found = buffers.of_group(group, plan)
+        found = [*buffers.of_group(group, plan), *self._rooms()]
         self.slots = list(dict.fromkeys(group.reuse.get(slot, slot) for slot in found))
         self.scratch = _scratch(group)
         if self.scratch is not None:
@@ -96,6 +97,16 @@ class Nest:
         self.wide_calls = 0
 
     # -- memory ----------------------------------------------------------------------------------
+
+    def _rooms(self) -> list[Var]:
+        """Return what the group's contractions need for copies of operands."""
+        roots = (r for r in self.group.roots if r.primitive.name == "contraction")
+        sizes = ((root, self.scratch_size(root)) for root in roots)
+        return [self.buffers.room(root, size) for root, size in sizes if size]
+
+    def scratch_size(self, root: Equation) -> int:
+        """Return how many elements a contraction needs for copies of operands."""
+        return scratch_size(spec_from(root), root.out.type.dtype)
 
     def address(self, slot: Any, dtype: np.dtype[Any], linear: Any) -> Any:
         return self.b.gep(
@@ -426,6 +437,7 @@ class Buffers:
         self.constants: dict[int, Any] = {}
         self._uniform: dict[int, Any] = {}
         self.noted: list[Equation] = []
+        self._rooms: dict[Var, Var] = {}
 
     def note(self, equation: Equation) -> int:
         """Return the number under which an equation reports an error."""
@@ -460,6 +472,12 @@ class Buffers:
 
     def shape_of(self, o: Any) -> tuple[int, ...]:
         return o.type.shape if type(o) is Var else getattr(o, "shape", ())
+
+    def room(self, root: Equation, size: int = 0) -> Var:
+        """Return the variable of the memory that a contraction copies operands to."""
+        if root.out not in self._rooms:
+            self._rooms[root.out] = Var(-1, None, ArrayType((size,), root.out.type.dtype))
+        return self._rooms[root.out]
 
     def of_group(self, group: Group, plan: Schedule) -> list[Any]:
         """Return the buffers that a group reads or writes."""

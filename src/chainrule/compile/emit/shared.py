@@ -18,10 +18,12 @@ from llvmlite import ir
 from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
 from ..contraction.blas import Matrices, matrices_of, write_products
-from ..contraction.kernel import spec_from, write_part
+from ..contraction.kernel import spec_from
+from ..contraction.panels import Panels, panels_of
 from ..contraction.rows import Rows
 from ..contraction.spec import Spec
-from ..contraction.tiling import tile_of
+from ..contraction.tiling import roles, tile_of
+from ..contraction.writing import scratch_size, write_part
 from ..plan.cost import SHARED_FROM
 from ..plan.schedule import Group, Schedule
 from .codegen import Buffers, Nest
@@ -30,6 +32,7 @@ from .scalar import I64, register_type
 
 CHUNKS = 4  # few, as each has a smaller tile at its end
 CYCLE = 0.33  # ns
+WORTH = 500_000.0  # ns of a chunk that make up for copying operands for it alone
 SHORTEST = 64  # rows or columns of a chunk for which BLAS fills its tiles
 SHORTEST_SUM = 256  # terms of a chunk's sums that are more work than to add the sums
 
@@ -68,6 +71,9 @@ def shared_cut(group: Group) -> Cut | None:
         return None
     dtype: np.dtype[Any] = root.out.type.dtype
     spec = spec_from(root)
+    panels = panels_of(spec, dtype)
+    if panels is not None:
+        return _panel_cut(panels)
     tile = tile_of(spec, dtype)
     if tile.cost * CYCLE < SHARED_FROM:
         return None
@@ -79,6 +85,34 @@ def shared_cut(group: Group) -> Cut | None:
         if out and label != tile.lane and count > 1 and size // count >= 8:
             return Cut(Rows(label, 1, False), count, size // count, size)
     return None
+
+
+def _panel_cut(panels: Panels) -> Cut | None:
+    """Return how a product over panels is cut: so that little is copied more than once."""
+    parts, sizes = roles(panels.spec), panels.spec.sizes
+    work = panels.cost * CYCLE
+    (lane,) = parts.columns
+    rows = max(parts.rows, key=lambda k: sizes[k])
+    ways = [(max(parts.batch, key=lambda k: sizes[k]), 1)] if parts.batch else []
+    by_columns, by_rows = (lane, panels.width), (rows, 1)
+    if prod(sizes[k] for k in parts.rows) < 4 * sizes[lane]:
+        ways += [by_columns, by_rows]
+    else:
+        ways += [by_rows, by_columns]
+    for label, unit in ways:
+        count = min(CHUNKS, int(work / WORTH), sizes[label] // (2 * unit))
+        if work < SHARED_FROM or count < 2:
+            continue
+        length = -(-sizes[label] // (count * unit)) * unit
+        return Cut(Rows(label, 1, False), -(-sizes[label] // length), length, sizes[label])
+    return None
+
+
+def _room_of_chunk(root: Equation, cut: Cut) -> int:
+    """Return how many elements a chunk needs for copies of operands."""
+    spec, dtype = spec_from(root), root.out.type.dtype
+    lengths = (cut.length, cut.last)
+    return max(scratch_size(cut.rows.part(spec, length), dtype) for length in lengths)
 
 
 def _cuts(matrices: Matrices) -> Iterator[tuple[int, Cut]]:
@@ -116,6 +150,19 @@ class _Chunk(Part):
 
     cut: Cut
 
+    def scratch_size(self, root: Equation) -> int:
+        cut = shared_cut(self.group)
+        return 0 if cut is None else cut.count * _room_of_chunk(root, cut)
+
+    def _room(self, root: Equation, kind: Any) -> Any:
+        """Return where the chunk copies operands to."""
+        size = _room_of_chunk(root, self.cut)
+        if not size:
+            return None
+        number = self.b.sdiv(self.extra[0], I64(self.cut.length))
+        base = self.pointer[self.buffers.room(root)]
+        return self.b.gep(base, [self.b.mul(number, I64(size))], source_etype=kind)
+
     def write(self) -> ir.Function:
         cut, b = self.cut, self.b
         if cut.last == cut.length:
@@ -141,9 +188,10 @@ class _Chunk(Part):
         for pointer, own in zip(pointers, strides, strict=True):
             moved = b.mul(self.extra[0], I64(own[rows.label]), flags=["nsw"])
             bases.append(b.gep(pointer, [moved], source_etype=kind))
-        matrices = matrices_of(spec, root.out.type.dtype)
-        if matrices is None:
-            write_part(self, root, rows.part(spec, length), bases, False)
+        dtype = root.out.type.dtype
+        matrices = matrices_of(spec, dtype)
+        if matrices is None or panels_of(spec, dtype) is not None:
+            write_part(self, root, rows.part(spec, length), bases, False, self._room(root, kind))
             return
         if matrices.exchanged:
             bases = [bases[0], bases[2], bases[1]]
@@ -179,6 +227,10 @@ class SharedContraction(ParallelNest):
         self.length = cut.length
         self.part = _Chunk(module, f"{name}.part", group, plan, buffers, spare=spare)
         self.part.cut = cut
+
+    def scratch_size(self, root: Equation) -> int:
+        cut = shared_cut(self.group)
+        return 0 if cut is None else cut.count * _room_of_chunk(root, cut)
 
     def conclude_chunks(self) -> None:
         """Add what the chunks have summed up, in order."""

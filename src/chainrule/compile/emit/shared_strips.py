@@ -92,6 +92,7 @@ class SharedStripNest(StripNest):
         taken = b.alloca(I64)
         b.store(I64(0), taken)
         pointers = [self.pointer[slot] for slot in self.slots]
+        self.copy_panels()
         given = handed(b, [*pointers, self.frame, room, untyped(b, taken)])
         b.call(pool(self.module), [entry, given, I64(self.strip.chunks)])
         self.combine(room)

@@ -9,7 +9,8 @@ from llvmlite import ir
 
 from ...program.equation import Var
 from ..contraction.intrinsics import intrinsic
-from ..contraction.kernel import spec_from, write_part
+from ..contraction.kernel import spec_from
+from ..contraction.writing import scratch_size, write_panels, write_part, write_rows
 from ..plan.schedule import Group, Schedule
 from ..plan.strips import StripPlan
 from .accumulate import Accumulator
@@ -24,8 +25,28 @@ class _Rows(Part):
     """Writes an operation on some rows: of a contraction, or of a sum of scattered elements."""
 
     def __init__(self, strip: StripPlan, *given: Any) -> None:
-        super().__init__(*given)
         self.strip = strip
+        super().__init__(*given)
+
+    def scratch_size(self, root: Any) -> int:
+        return rows_scratch(self.strip, root)
+
+    def _rooms(self) -> list[Any]:
+        return [*super()._rooms(), *self._needed_soon()]
+
+    def _needed_soon(self) -> list[Any]:
+        """Return the arrays of which others need the rows that a product over panels makes."""
+        strip = self.strip
+        out = self.group.roots[0].out
+        if out not in strip.cuts or not strip.cuts[out].paneled:
+            return []
+        found: dict[Any, None] = {}
+        for group in strip.groups:
+            found.update(dict.fromkeys((*group.reads(self.plan), *(r.out for r in group.roots))))
+        alike = (
+            v for v in found if v.type.size == out.type.size and v.type.dtype == out.type.dtype
+        )
+        return [v for v in alike if v is not out and v not in strip.local]
 
     def write(self) -> ir.Function:
         (root,) = self.group.roots
@@ -49,7 +70,21 @@ class _Rows(Part):
             )
             for slot, own in zip(slots, strides, strict=True)
         ]
-        write_part(self, root, rows.part(spec, self.strip.length), bases, rows.accumulates)
+        part = rows.part(spec, self.strip.length)
+        number = self.b.sdiv(self.extra[0], I64(self.strip.chunk))
+        size = scratch_size(part, root.out.type.dtype)
+        room = self.pointer[self.buffers.room(root)] if rows.paneled or size else None
+        if rows.paneled:
+            moved = self.b.mul(begin, I64(spec.out[rows.label]))
+            ahead = [
+                self.b.gep(self.pointer[var], [moved], source_etype=kind)
+                for var in self._needed_soon()
+            ]
+            write_rows(self, root, part, bases, room, number, ahead)
+            return
+        if size:
+            room = self.b.gep(room, [self.b.mul(number, I64(size))], source_etype=kind)
+        write_part(self, root, part, bases, rows.accumulates, room)
 
     def _scatter(self, root: Any) -> None:
         values, *parts = root.operands
@@ -75,6 +110,26 @@ def _clear(b: ir.IRBuilder, pointer: Any, count: Any) -> None:
     b.call(function, [pointer, I8(0), count, I1(0)])
 
 
+def rows_scratch(strip: StripPlan, root: Any) -> int:
+    """Return how many elements a contraction in strips needs for copies of operands."""
+    rows, spec, dtype = strip.cuts[root.out], spec_from(root), root.out.type.dtype
+    if rows.paneled:
+        return scratch_size(spec, dtype, strip.chunks)
+    return strip.chunks * scratch_size(rows.part(spec, strip.length), dtype)
+
+
+class _Panels(Nest):
+    """Writes the copy of what all rows are multiplied by."""
+
+    def write(self) -> ir.Function:
+        (root,) = self.group.roots
+        slots = (root.out, *(self.buffers.slot(o) for o in root.operands))
+        bases = [self.pointer[slot] for slot in slots]
+        write_panels(self, root, bases, self.pointer[self.buffers.room(root)])
+        self.b.ret_void()
+        return self.function
+
+
 class StripNest(Nest):
     """Writes a loop over strips that calls the parts of all groups."""
 
@@ -97,6 +152,21 @@ class StripNest(Nest):
         ]
         self.parts = self.parts_in(module, name)
 
+    def scratch_size(self, root: Any) -> int:
+        return rows_scratch(self.group.inner, root)
+
+    def copy_panels(self) -> None:
+        """Write the copies of what products over panels multiply all rows by."""
+        for k, group in enumerate(self.strip.groups):
+            (root, *_) = group.roots
+            if root.out not in self.strip.cuts or not self.strip.cuts[root.out].paneled:
+                continue
+            name = f"{self.function.name}.panels.{k}"
+            nest = _Panels(self.b.module, name, group, self.plan, self.buffers)
+            nest.write()
+            pointers = [self.pointer[slot] for slot in nest.slots]
+            self.b.call(nest.function, [*pointers, self.frame])
+
     def parts_in(self, module: ir.Module, name: str) -> list[Any]:
         """Return what writes the functions of the groups."""
         return [
@@ -115,6 +185,7 @@ class StripNest(Nest):
     def write(self) -> ir.Function:
         """Write the function and its parts."""
         room = self.room()
+        self.copy_panels()
         self.write_strips(I64(0), I64(self.strip.rows), room)
         self.combine(room)
         self.b.ret_void()

@@ -22,7 +22,9 @@ from .cost import SHARED_FROM, time_per_element
 from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 
 CACHE = 40 * 1024  # bytes of all arrays of a strip: about the first cache
+WIDE = 128 * 1024  # the same beside panels, which come from the second cache
 LEAST = 768 * 1024  # bytes of all arrays below which the cache holds them anyway
+BESIDE = 256 * 1024  # the same beside a product over panels, which fill the cache
 LONGEST = 5e6  # ns of work from which threads that share each nest are the better use of a machine
 HEIGHT = 12  # rows of a product of matrices below which tiles are not filled
 CHUNKS = 8  # that threads share: enough to be spread well, few beside the strips
@@ -81,8 +83,7 @@ def form_strips(plan: Schedule, outputs: Iterable[Any]) -> Schedule:
             continue
         roots = [root for group in members for root in group.roots]
         strip.blocks.append(_Block(Schedule(members, plan.stored, plan.producer, plan.placed)))
-        done += [*before, Group((run.rows,), False, roots, strip)]
-        waiting = after
+        waiting = [*before, Group((run.rows,), False, roots, strip), *after]
     return Schedule(done, plan.stored, plan.producer, plan.placed)
 
 
@@ -136,6 +137,8 @@ class _Run:
             return False
         if any(out in self.plan.placed for root in group.roots for out in root.outs):
             return False
+        if self.made.isdisjoint(reads) and any(cut.paneled for cut in self.cuts.values()):
+            return False  # it would not save anything, and make the strips thinner
         (name, *_) = {root.primitive.name for root in group.roots}
         if name == "contraction":
             return self._contraction_joins(group.roots[0])
@@ -231,6 +234,8 @@ class _Run:
         found = row_labels(root, self.rows, self.made)
         if found is None:
             return False
+        if found.paneled and self.made:
+            return False  # panels of several would not fit into the cache
         self.cuts[root.out] = found
         if found.accumulates:
             self.summed.add(root.out)
@@ -258,21 +263,21 @@ class _Run:
         }
         again = sum(size for var, size in rows.items() if touched[var] > 1) * self.rows
         time = sum(time_per_element(g, self.plan) * size_of(g.domain) for g in members)
-        if again < LEAST or time > LONGEST:
+        roots = (r.out for g in members for r in g.roots)
+        paneled = any(self.cuts[out].paneled for out in roots if out in self.cuts)
+        if again < (BESIDE if paneled else LEAST) or (time > LONGEST and not paneled):
             return None
-        length = max(
-            (
-                n
-                for n in range(1, self.rows + 1)
-                if self.rows % n == 0 and n * sum(rows.values()) <= CACHE
-            ),
-            default=1,
-        )
+        length = max(self._fitting(sum(rows.values()), WIDE if paneled else CACHE), default=1)
         if self.rows // length > MOST or self._is_thin(members, length):
             return None
         elsewhere = {v for g in after for v in g.reads(self.plan)} | kept
         chunks = _chunks(self.rows // length) if time >= SHARED_FROM else 1
         return StripPlan(members, self.rows, length, self.made - elsewhere, self.cuts, chunks)
+
+    def _fitting(self, row: float, cache: int) -> list[int]:
+        """Return lengths of strips that the cache holds."""
+        lengths = (n for n in range(1, self.rows + 1) if self.rows % n == 0)
+        return [n for n in lengths if n * row <= cache]
 
 
 def _chunks(strips: int) -> int:

@@ -14,9 +14,14 @@ of it is an external symbol, which is looked up when the code is loaded:
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -102,12 +107,30 @@ def numpy_function(index: int) -> int:
 @functools.cache
 def linear_algebra(name: str) -> int:
     """Return the address of a BLAS or LAPACK routine, by SciPy's public table for Cython."""
-    from scipy.linalg import cython_blas
+    for module in ("cython_blas", "cython_lapack"):
+        table = _table_of_scipy(module)
+        if name in table:
+            return _capsule_pointer(table[name])
+    raise UnknownSymbolError(f"neither BLAS nor LAPACK has `{name}`")
 
-    if name not in cython_blas.__pyx_capi__:
-        from scipy.linalg import cython_lapack
 
-        if name not in cython_lapack.__pyx_capi__:
-            raise UnknownSymbolError(f"neither BLAS nor LAPACK has `{name}`")
-        return _capsule_pointer(cython_lapack.__pyx_capi__[name])
-    return _capsule_pointer(cython_blas.__pyx_capi__[name])
+@functools.cache
+def _table_of_scipy(name: str) -> dict[str, Any]:
+    """Return the functions that one of SciPy's modules offers to Cython.
+
+    The package around these modules takes a hundred times longer to import than they do, so they
+    are loaded without it where that is possible, and left for it to find as if they weren't.
+    """
+    full = f"scipy.linalg.{name}"
+    if "scipy.linalg" not in sys.modules:
+        import scipy
+
+        folder = os.path.join(os.path.dirname(scipy.__file__), "linalg")
+        spec = importlib.machinery.PathFinder.find_spec(full, [folder])
+        if spec is not None and spec.loader is not None:
+            with contextlib.suppress(ImportError):
+                module = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(module)
+                sys.modules.pop(full, None)
+                return dict(module.__pyx_capi__)
+    return dict(importlib.import_module(full).__pyx_capi__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule import grad, jit, scan, value_and_grad, vmap
+from chainrule import grad, jit, jvp, scan, value_and_grad, vmap
 from chainrule.compile.native import Native
 from chainrule.program.pytree import flatten
 
@@ -169,3 +170,49 @@ def test_random_loops_in_python_and_with_scan(parts, steps, size):
 
     for f in (with_scan, in_python):
         same(value_and_grad(f), xs)
+
+
+def gated(weights, start, xs, loop):
+    def step(state, x):
+        h, total = state
+        z = np.concatenate([h, x]) @ weights
+        h = np.tanh(z[:3]) / (1 + np.exp(-z[3:]))
+        return (h, total + np.sum(h * x)), None
+
+    (h, total), _ = loop(step, (start, np.zeros(())), xs)
+    return total + np.sum(h**2)
+
+
+def in_python(f, state, xs):
+    for x in xs:
+        state, _ = f(state, x)
+    return state, None
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        lambda f: value_and_grad(f, (0, 1)),
+        lambda f: lambda *args: jvp(f, args, args),
+        lambda f: grad(lambda w, *rest: np.sum(grad(f)(w, *rest) ** 2)),
+    ],
+    ids=["gradient", "tangent", "second"],
+)
+def test_a_derivative_of_a_loop_is_that_of_scan_to_the_last_bit(derivative):
+    args = RNG.standard_normal((6, 6)), RNG.standard_normal(3), RNG.standard_normal((40, 3))
+    found = [jit(derivative(partial(gated, loop=loop))) for loop in (scan, in_python)]
+    expected, given = (flatten(f(*args))[0] for f in found)
+    for a, b in zip(given, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    written, rolled = (len(f.lower(*args).native.program) for f in found)
+    assert rolled <= written + 20
+
+
+def test_steps_of_a_loop_may_be_results_beside_its_derivative():
+    def loss(x):
+        seen = [x]
+        for _ in range(60):
+            seen.append(np.tanh(seen[-1]) + 0.5 * x)
+        return np.sum(seen[-1]), [seen[20], seen[59]]
+
+    same(grad(loss, has_aux=True), RNG.standard_normal(5))

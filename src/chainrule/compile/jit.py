@@ -218,7 +218,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
             return self.f(*full, **rest, **options)
 
         program, out_tree = trace_program(
-            of_free if fixed or options else self.f, *free, abstract=True, **named
+            of_free if fixed or options else self.f, *free, abstract=True, rolls=True, **named
         )
         dynamic = [i for i, x in enumerate(leaves) if _is_input(x)]
         plain = not kwargs and not fixed and len(dynamic) == len(leaves) == len(args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ from ..program.spans import span_of, user_frame
 def elementwise_type(ufunc: Any) -> Callable[..., ArrayType]:
     """Return the type rule of a ufunc: shapes broadcast, dtypes promote as NumPy promotes them."""
 
+    @functools.lru_cache(1024)  # loops are recorded step by step
     def rule(*types: ArrayType) -> ArrayType:
         shape = np.broadcast_shapes(*(t.shape for t in types))
         given = tuple(_python_type(t) if t.weak else t.dtype for t in types)

@@ -37,12 +37,28 @@ def _reading(shape: tuple[int, ...], parts: Any, spec: tuple[Any, ...]) -> Linea
 
 
 def _getitem_type(x: ArrayType, *parts: ArrayType, spec: tuple[Any, ...]) -> ArrayType:
+    simple = None if parts else _simple_shape(x.shape, spec)
+    if simple is not None:
+        return ArrayType(simple, x.dtype)
     # integer arrays select nothing out of bounds when they are all zero
     arrays = [np.zeros(p.shape, p.dtype) for p in parts]
     if any(p.dtype.kind == "b" for p in parts):
         raise TypeError("the number of True elements is not known")
     dummy = np.broadcast_to(np.zeros((), x.dtype), x.shape)
     return ArrayType(_getitem(dummy, *arrays, spec=spec).shape, x.dtype)
+
+
+def _simple_shape(shape: tuple[int, ...], spec: tuple[Any, ...]) -> tuple[int, ...] | None:
+    """Return what integers within bounds and slices select; None for another index."""
+    if len(spec) > len(shape):
+        return None
+    kept = []
+    for n, part in zip(shape, spec, strict=False):
+        if type(part) is slice:
+            kept.append(len(range(*part.indices(n))))
+        elif type(part) is not int or not -n <= part < n:
+            return None
+    return (*kept, *shape[len(spec) :])
 
 
 GETITEM = Primitive(

@@ -98,4 +98,4 @@ class Equation(NamedTuple):
     @property
     def inputs(self) -> tuple[Var, ...]:
         """The operands that are variables."""
-        return tuple(o for o in self.operands if type(o) is Var)
+        return tuple([o for o in self.operands if type(o) is Var])

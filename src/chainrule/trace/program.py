@@ -25,6 +25,7 @@ def trace_program(
     *args: Any,
     abstract: bool = False,
     full_origins: bool = False,
+    rolls: bool = False,
     **kwargs: Any,
 ) -> tuple[Program, TreeDef]:
     """Run ``f`` and return what it computes as a program.
@@ -44,6 +45,8 @@ def trace_program(
         works, and the program is the one for these values.
     full_origins : bool
         Whether equations keep the whole chain of calls that led to them.
+    rolls : bool
+        Whether long Python loops may become loops before they are differentiated.
 
     Returns
     -------
@@ -74,6 +77,7 @@ def trace_program(
     leaves, treedef = flatten((args, kwargs))
     paths = _argument_paths(f, args, kwargs)
     with _recorder(f, full_origins) as recorder:
+        recorder.rolls = rolls
         inputs: list[Var] = []
         given: list[Any] = []
         for leaf, path in zip(leaves, paths, strict=True):

@@ -68,6 +68,8 @@ class Recorder:
     parent : Recorder or None
         The enclosing trace, when this one records a part of a program that is to be run on other
         values later: the body of a loop, a function to be mapped.
+    rolls : bool
+        Whether what repeats may be made a loop before it is differentiated.
     captured : dict
         The variables of enclosing traces that this one uses: by the original variable, the
         parent's variable and our own.
@@ -84,6 +86,7 @@ class Recorder:
         "on_end",
         "open",
         "parent",
+        "rolls",
     )
 
     def __init__(
@@ -100,6 +103,7 @@ class Recorder:
         self.open = True
         self.on_end: Callable[[], None] | None = None
         self.next_id = 0
+        self.rolls = False
         self._locked: list[np.ndarray[Any, Any]] = []
 
     def variable(self, value: Any, type: ArrayType | None = None, name: str | None = None) -> Var:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..maps import add, bare
 from ..primitives.elementwise import ALIAS, CAST
+from ..primitives.indexing import SETITEM
 from ..program.arraytype import array_type
 from ..program.equation import Equation, Var
 from ..program.pytree import LEAF, TreeDef, flatten
@@ -17,6 +18,8 @@ from ..trace.copies import copy
 from ..trace.tracer import adopt, as_tracer
 from .chain import Read, pull_back, push_forward, read_value
 
+LONG = 100  # equations from which it is worth looking for loops
+REPEATS = 8
 _copy = np.ndarray.copy  # a trace replaces the method by one that looks for traced values
 
 
@@ -79,6 +82,42 @@ class TracedCall:
         self.end = len(self.recorder.equations)
         if not self.nested:
             self.recorder.end()
+        elif self.recorder.rolls and self.end - self.body > LONG and not self._has_traced_aux():
+            self._roll()
+
+    def _has_traced_aux(self) -> bool:
+        return any(isinstance(leaf, Tracer) for leaf in flatten(self.aux)[0])
+
+    def _roll(self) -> None:
+        """Let what repeats be loops: a derivative of one takes no longer than that of a step.
+
+        What was recorded stays where it is, for values that were kept elsewhere.
+        """
+        # most programs need none of it
+        from .rerolling import reroll_equations
+        from .scanning import SCAN, with_states
+
+        if any(e.primitive is SETITEM for e in self.equations):
+            return  # the states of an array that is written in place would all be kept
+        found = reroll_equations(self.equations, self.outputs, REPEATS)
+        if found is None:
+            return
+        recorder, new = self.recorder, dict[Var, Var]()
+
+        def operand(o: Any) -> Any:
+            return new.get(o, o) if type(o) is Var else o
+
+        self.body = len(recorder.equations)
+        for equation in found[0]:
+            operands = tuple(map(operand, equation.operands))
+            outs = tuple(recorder.variable(None, o.type, o.name) for o in equation.outs)
+            new.update(zip(equation.outs, outs, strict=True))
+            copied = equation._replace(operands=operands, outs=outs)
+            if copied.primitive is SCAN:
+                copied = with_states(copied, lambda t: recorder.variable(None, t))
+            recorder.equations.append(copied)
+        self.outputs = list(map(operand, found[1]))
+        self.end = len(recorder.equations)
 
     @property
     def equations(self) -> list[Equation]:

@@ -409,6 +409,16 @@ class _Derivative:
         return [found.get(p) for p in range(len(self.types))]
 
 
+def with_states(equation: Equation, variable: Callable[[ArrayType], Var]) -> Equation:
+    """Return a scan that collects the states before each step, which its derivative needs."""
+    params = equation.params
+    body: Body = params["body"]
+    states = body.inputs[: params["carries"]]
+    outs = [variable(ArrayType((params["steps"], *v.type.shape), v.type.dtype)) for v in states]
+    body = body.with_outputs((*body.outputs, *states))
+    return equation._replace(params=params | {"body": body}, outs=(*equation.outs, *outs))
+
+
 def _trimmed(equation: Equation, used: set[Var]) -> Equation:
     """Leave out stacked results that nobody reads, such as the states for a derivative."""
     params = equation.params

@@ -1,5 +1,5 @@
 """Finding the loops again that a trace has unrolled."""
 
-from .passes import reroll
+from .passes import reroll, reroll_equations
 
-__all__ = ["reroll"]
+__all__ = ["reroll", "reroll_equations"]

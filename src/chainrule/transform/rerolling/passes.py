@@ -57,11 +57,27 @@ def reroll(program: Program, *, minimum: int = 3) -> Program:
     """
     if minimum < 2:
         raise ValueError(f"minimum is {minimum}, but what comes once does not repeat")
-    for candidate in dict.fromkeys((hardened(program), program)):
+    found = reroll_equations(program.equations, program.outputs, minimum)
+    return program if found is None else Program.from_trace(program.inputs, *found, program.name)
+
+
+def reroll_equations(
+    equations: Sequence[Equation], outputs: Sequence[Any], minimum: int
+) -> tuple[list[Equation], tuple[Any, ...]] | None:
+    """Return equations and outputs that compute the same with loops; None if nothing repeats.
+
+    Other variables than those of the equations' results are taken as they are.
+    """
+    wanted = needed(equations, outputs)
+    operands = (o for e in wanted for o in e.operands)
+    made = {out for e in wanted for out in e.outs}
+    free = {o: None for o in (*operands, *outputs) if type(o) is Var and o not in made}
+    given = Program(tuple(free), tuple(wanted), tuple(outputs))
+    for candidate in dict.fromkeys((hardened(given), given)):
         found = _rerolled(candidate.equations, candidate.outputs, minimum)
         if found is not None:
-            return Program.from_trace(program.inputs, *found, program.name)
-    return program
+            return found
+    return None
 
 
 Rerolled = tuple[list[Equation], tuple[Any, ...]]

@@ -155,7 +155,7 @@ def test_code_with_an_address_in_it_is_not_kept(place, monkeypatch):
 
     def with_address(self: Any, module: Any) -> None:
         original(self, module)
-        from llvmlite import ir
+        from chainrule.compile import ir
 
         function = ir.Function(module, ir.FunctionType(ir.PointerType(), []), "where")
         b = ir.IRBuilder(function.append_basic_block())

@@ -39,7 +39,7 @@ define ptr @dtype() {
 
 @pytest.fixture(scope="module")
 def compiled():
-    return engine.object_code(TEXT)
+    return engine.object_code({"usual": TEXT})
 
 
 @pytest.fixture(params=["own", "LLVM"])

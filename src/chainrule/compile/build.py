@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from ..program.equation import Var
 from ..program.program import Program
+from . import ir
 from .contraction.forming import form_contractions
 from .emit.codegen import POINTER, Buffers
 from .emit.entry import ON_STACK, EntryWriter
@@ -37,8 +37,8 @@ class Build:
         Its loop nests.
     buffers : list of Buffer
         What memory a call needs for values in between, and where each lies.
-    text : str
-        The module, as LLVM assembly.
+    parts : dict of str to str
+        The module, as LLVM assembly, in parts by how much is worth doing to them.
     seconds : dict
         How long each stage took.
     """
@@ -72,7 +72,6 @@ class Build:
         self.over = written_over(self.plan, self._given_away, self.outputs)
         begin = time.perf_counter()
         module = ir.Module("chainrule")
-        module.triple = ""
         self.named = Buffers()
         self.nests = [
             writer_of(module, f"nest_{k}", group, self.plan, self.named)
@@ -83,13 +82,13 @@ class Build:
         self._plan_memory()
         self.releases = estimated_time(self.plan) >= RELEASED_FROM
         self._write_entry(module)
-        self.text = str(module)
+        self.parts = module.parts()
         self.seconds["emit"] = time.perf_counter() - begin
 
     def image(self) -> Image:
         """Return the machine code."""
         begin = time.perf_counter()
-        code, externals = engine.object_code(self.text)
+        code, externals = engine.object_code(self.parts)
         self.seconds["optimise"] = time.perf_counter() - begin
         # a loop's body is planned in other variables, but with the very same parameters
         numbers = {id(e.params): k for k, e in enumerate(all_equations(self.program))}
@@ -103,7 +102,7 @@ class Build:
             "keeps frames": self.workspace > ON_STACK,
             "bytes without reuse": sum(x.size for x in self.buffers),
         }
-        portable = _ADDRESS.search(self.text) is None
+        portable = _ADDRESS.search("".join(self.parts.values())) is None
         return Image(
             code,
             externals,

@@ -142,7 +142,7 @@ class Native:
         """The LLVM text."""
         from .runtime.engine import Code
 
-        return Code(self.build.text)
+        return Code(self.build.parts)
 
     def _load(self, image: Image) -> bool:
         begin = time.perf_counter()

@@ -4,8 +4,9 @@ import ctypes
 import functools
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import binding
 
+from chainrule.compile import ir
 from chainrule.compile.kernels import EMITTERS, variants
 from chainrule.compile.runtime import engine
 
@@ -21,7 +22,7 @@ def loop_ir(emit, dtype, operands=1):
     """The IR of ``for i in range(n): out[i] = f(x[i], ...)``."""
     module = ir.Module("kernel")
     real = TYPES[dtype]
-    pointer = ir.PointerType(real)
+    pointer = ir.PointerType()
     function = ir.Function(
         module, ir.FunctionType(ir.VoidType(), [I64] + [pointer] * (operands + 1)), "loop"
     )
@@ -40,7 +41,7 @@ def loop_ir(emit, dtype, operands=1):
     i.add_incoming(following, body)
     builder.cbranch(builder.icmp_signed("<", following, n), body, done)
     ir.IRBuilder(done).ret_void()
-    return str(module)
+    return module.parts()
 
 
 class Loop:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
 
 from ...program.equation import Equation
+from .. import ir
 from ..emit.scalar import I64, constant, register_type
 from ..runtime.symbols import linear_algebra
 from ..runtime.threads import has_threads

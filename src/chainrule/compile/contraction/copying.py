@@ -5,9 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from llvmlite import ir
-
 from ...program.equation import Equation
+from .. import ir
 from ..emit.scalar import I1, I64
 from .chains import contiguous_strides
 from .intrinsics import intrinsic

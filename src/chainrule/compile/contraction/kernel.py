@@ -7,9 +7,8 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from llvmlite import ir
-
 from ...program.equation import Equation, Var
+from .. import ir
 from ..emit.scalar import I1, I64, register_type
 from .intrinsics import intrinsic, suffix
 from .spec import Ints, Operand, Spec
@@ -295,9 +294,7 @@ class Writer:
         function = intrinsic(self.b.module, f"llvm.fma.{suffix(kind)}", kind, [kind] * 3)
         return self.b.call(function, [x, y, z])
 
-    def room(self, kind: Any, count: int | None = None) -> Any:
+    def room(self, kind: Any, count: Any = None) -> Any:
         """Return memory of the function's own; registers, if nothing asks for its address."""
         with self.b.goto_entry_block():
-            room = self.b.alloca(kind, count)
-            room.type = ir.PointerType()  # the library's own has a type of its target
-            return room
+            return self.b.alloca(kind, count)

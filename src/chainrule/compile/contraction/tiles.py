@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from llvmlite import ir
-
+from .. import ir
 from ..emit.scalar import I64
 from .intrinsics import intrinsic, suffix
 from .tiling import Factors

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-
+from .. import ir
 from ..emit.scalar import I64
 
 POINTER = ir.PointerType()
@@ -24,6 +23,7 @@ def transposer(module: ir.Module, kind: Any, width: int, itemsize: int) -> ir.Fu
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
+    function.effort = "little"
     source, given, target, wanted = function.args
     for pointer in (source, target):
         pointer.add_attribute("noalias")

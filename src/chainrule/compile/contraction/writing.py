@@ -35,7 +35,7 @@ def write_part(
 
     Panels are put into ``room``, or where the nest has room for them.
     """
-    nest.function.attributes.add("optsize")  # a tile is unrolled already
+    _say_done(nest)
     dtype = root.out.type.dtype
     panels = panels_of(spec, dtype)
     if panels is not None:
@@ -51,9 +51,15 @@ def write_part(
     write_products(nest, root, matrices, bases, adds)
 
 
+def _say_done(nest: Nest) -> None:
+    """Note that a function's loops are over vectors, and tiles unrolled, as they are written."""
+    nest.function.attributes.add("optsize")
+    nest.function.effort = "little"
+
+
 def write_panels(nest: Nest, root: Equation, bases: list[Any], room: Any) -> None:
     """Write the copy of an operand into panels, for all rows of the other one."""
-    nest.function.attributes.add("optsize")
+    _say_done(nest)
     spec = spec_from(root)
     panels = panels_of(spec, root.out.type.dtype)
     assert panels is not None
@@ -75,7 +81,7 @@ def write_rows(
     The chunk of rows has a number, by which it has memory of its own behind the panels. Meanwhile
     the same places of the arrays at ``ahead`` are fetched into the cache.
     """
-    nest.function.attributes.add("optsize")
+    _say_done(nest)
     dtype = root.out.type.dtype
     panels = panels_of(spec_from(root), dtype)
     assert panels is not None

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
 
 from ...program.equation import Equation
+from .. import ir
 from ..plan.schedule import reduced_axes, size_of
 from .scalar import I64, constant, convert, intrinsic, register_type
 

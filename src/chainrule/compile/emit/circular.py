@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from ...program.equation import Equation
+from .. import ir
 from ..kernels import EMITTERS, REDUCIBLE
 from ..plan.schedule import CIRCULAR, OPAQUE, Group, Schedule
 from .codegen import Buffers, Nest
@@ -74,11 +74,13 @@ class CircularNest:
         self.quick = cls(module, f"{name}.quick", group, plan, buffers, result=I1)
         self.full = cls(module, f"{name}.full", group, plan, buffers)
         self.full.function.attributes.add("cold")
+        self.full.function.effort = "little"
         self.slots, self.is_small = self.quick.slots, False
         kind = ir.FunctionType(ir.VoidType(), [a.type for a in self.full.function.args])
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
+        self.function.effort = "little"
 
     def write(self) -> ir.Function:
         """Write all three functions."""

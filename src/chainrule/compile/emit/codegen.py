@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
+from .. import ir
 from ..contraction.kernel import spec_from
 from ..contraction.writing import CONTRACTIONS, scratch_size
 from ..linalg.writers import WRITERS, scratch
@@ -46,6 +46,7 @@ from .scalar import (
 POINTER = ir.PointerType()
 SMALL = 64  # elements of a nest that is written into the loop around it
 WIDE_FROM = 32  # elements in a row from which kernels for whole vectors are worth a call
+LONG = 4096  # elements from which it doesn't matter whether a loop is unrolled
 BLOCK = 4096  # elements that one running sum takes before it is added to the total
 IN_MEMORY = frozenset({"matmul", "contraction", "repack", "lu_solve"})  # read no single elements
 Index = tuple[Any, ...]
@@ -83,6 +84,8 @@ class Nest:
         # each nest is optimised by itself: the passes take more than linear time in a function
         self.is_small = size_of(group.domain) <= SMALL and group.roots[0].primitive.name != "matmul"
         self.function.attributes.add("noinline")
+        if size_of(group.domain) >= LONG:
+            self.function.effort = "long"
         for argument in self.function.args[: len(given)]:
             argument.add_attribute("noalias")
         self.frame = self.function.args[len(self.slots)]
@@ -258,6 +261,7 @@ class Nest:
 
     def checked(self, equation: Equation, i: Any, n: int) -> Any:
         """Return an index, or 0 with a note of the error if it is out of bounds."""
+        self.function.effort = "much"  # to take the check out of loops in which it is the same
         b = self.b
         ok = b.icmp_unsigned("<", i, I64(n))
         number = self.buffers.note(equation)
@@ -510,7 +514,7 @@ def _scratch(group: Group) -> Var | None:
 
 
 def _identity(i: Any) -> Any:
-    return i.constant if isinstance(i, ir.Constant) else id(i)
+    return i.text
 
 
 def _is_zero(i: Any) -> bool:

@@ -14,12 +14,11 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-from llvmlite import ir
-
 from ...program.arraytype import ArrayType
+from .. import ir
 from ..runtime import layout as at
 from ..runtime.buffers import LEAST
-from .scalar import I64, memory_type, untyped
+from .scalar import I64, memory_type
 
 POINTER = ir.PointerType()
 I32, I8, I1 = ir.IntType(32), ir.IntType(8), ir.IntType(1)
@@ -34,6 +33,7 @@ class EntryWriter:
         kind = ir.FunctionType(POINTER, [POINTER, POINTER, I64])
         self.module = module
         self.function = ir.Function(module, kind, name)
+        self.function.effort = "little"
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.refused = self.function.append_basic_block("refused")
         self.workspace = workspace
@@ -50,11 +50,10 @@ class EntryWriter:
 
     def external(self, name: str, result: Any, *arguments: Any) -> Any:
         """Call a function of Python, NumPy or the C library."""
-        given = [untyped(self.b, a) if a.type.is_pointer else a for a in arguments]
         function = self.module.globals.get(name) or ir.Function(
-            self.module, ir.FunctionType(result, [a.type for a in given]), name
+            self.module, ir.FunctionType(result, [a.type for a in arguments]), name
         )
-        return self.b.call(function, given)
+        return self.b.call(function, arguments)
 
     def object(self, symbol: str) -> Any:
         """Return the address of an object of Python or NumPy."""
@@ -132,7 +131,7 @@ class EntryWriter:
             with self.b.goto_entry_block():
                 memory = self.b.alloca(ir.ArrayType(I8, self.workspace))
                 memory.align = 64
-                taken = untyped(self.b, memory)
+            taken: Any = memory
         else:
             head = ir.GlobalVariable(self.module, POINTER, "frames")
             head.linkage = "internal"
@@ -153,6 +152,7 @@ class EntryWriter:
         """Write the function that gives memory back to what is kept for calls."""
         kind = ir.FunctionType(ir.VoidType(), [POINTER])
         self._give = ir.Function(self.module, kind, "give")
+        self._give.effort = "little"
         b = ir.IRBuilder(self._give.append_basic_block("entry"))
         (frame,) = self._give.args
         b.store(b.load(head, typ=POINTER), frame)
@@ -328,7 +328,7 @@ class EntryWriter:
     def _control(self, name: str, slot: Any) -> None:
         kind = ir.FunctionType(ir.VoidType(), [POINTER])
         function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
-        self.b.call(function, [untyped(self.b, slot)])
+        self.b.call(function, [slot])
 
     def _clear_flags(self) -> Any:
         if platform.machine() not in ("x86_64", "AMD64"):

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-
+from .. import ir
 from ..runtime.layout import STOPPED, THREAD
 from .scalar import I1, I8, I64
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from llvmlite import ir
-
 from ...program.equation import Var
+from .. import ir
 from ..plan.control import Block, BranchPlan, Carry, LoopPlan, inside
 from ..plan.cost import estimated_time
 from ..plan.schedule import Group, Schedule, UnsupportedError

@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llvmlite import ir
-
 from ...program.equation import Var
+from .. import ir
 from ..plan.cost import SHARED_FROM, time_per_element
 from ..plan.schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 from .accumulate import Accumulator
 from .circular import CircularNest, is_circular
 from .codegen import BLOCK, POINTER, Buffers, Nest
-from .scalar import I64, register_type, untyped
+from .scalar import I64, register_type
 
 CHUNK_TIME = 50_000.0  # ns: long beside taking a chunk, short beside waiting for the last one
 MOST = 256  # chunks, each of which has a place on the stack for its parts of reductions
@@ -128,7 +127,7 @@ class ParallelNest(Nest):
         b = self.b
         count = -(-self.steps // self.length)
         whole = whole_reductions(self.group)
-        parts = untyped(b, b.alloca(ir.ArrayType(I64, max(1, count * len(whole)))))
+        parts = b.alloca(ir.ArrayType(I64, max(1, count * len(whole))))
         given = handed(b, [*(self.pointer[slot] for slot in self.slots), self.frame, parts])
         b.call(pool(self.module), [chunk, given, I64(count)])
         for k, root in enumerate(whole):
@@ -150,7 +149,7 @@ class ParallelNest(Nest):
     def _write_chunk(self) -> ir.Function:
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I64])
         function = ir.Function(self.module, kind, f"{self.function.name}.chunk")
-        function.linkage = "internal"
+        function.linkage, function.effort = "internal", "little"
         given, chunk = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         *pointers, parts = (
@@ -169,7 +168,7 @@ class ParallelNest(Nest):
 
 def handed(b: ir.IRBuilder, pointers: Sequence[Any]) -> Any:
     """Return memory on the stack with pointers in it, to be handed to all chunks."""
-    given = untyped(b, b.alloca(ir.ArrayType(POINTER, len(pointers))))
+    given = b.alloca(ir.ArrayType(POINTER, len(pointers)))
     for k, pointer in enumerate(pointers):
         b.store(pointer, b.gep(given, [I64(k)], source_etype=POINTER))
     return given

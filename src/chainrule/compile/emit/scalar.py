@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from ...program.equation import Equation
+from .. import ir
 from ..plan.schedule import UnsupportedError
 from ..runtime import engine
 
@@ -76,13 +76,6 @@ def intrinsic(b: ir.IRBuilder, name: str, *args: Value) -> Value:
     """Call an LLVM intrinsic of floating point."""
     function = b.module.declare_intrinsic(name, [args[0].type])
     return b.call(function, args)
-
-
-def untyped(b: ir.IRBuilder, pointer: Value) -> Value:
-    """Return a pointer as one that doesn't say to what, as all pointers do for LLVM."""
-    if pointer.type.is_opaque:
-        return pointer
-    return b.inttoptr(b.ptrtoint(pointer, I64), ir.PointerType())
 
 
 # -- operations ----------------------------------------------------------------------------------

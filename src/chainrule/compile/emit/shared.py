@@ -13,10 +13,10 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
+from .. import ir
 from ..contraction.blas import Matrices, matrices_of, write_products
 from ..contraction.kernel import spec_from
 from ..contraction.panels import Panels, panels_of

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-
 from ...program.arraytype import ArrayType
 from ...program.equation import Var
+from .. import ir
 from ..plan.schedule import Group, Schedule
 from ..plan.strips import StripPlan
 from .codegen import POINTER, Buffers
 from .parallel import handed, pool
-from .scalar import I8, I64, untyped
+from .scalar import I8, I64
 from .stripped import StripNest
 
 
@@ -93,7 +92,7 @@ class SharedStripNest(StripNest):
         b.store(I64(0), taken)
         pointers = [self.pointer[slot] for slot in self.slots]
         self.copy_panels()
-        given = handed(b, [*pointers, self.frame, room, untyped(b, taken)])
+        given = handed(b, [*pointers, self.frame, room, taken])
         b.call(pool(self.module), [entry, given, I64(self.strip.chunks)])
         self.combine(room)
         self._add()
@@ -116,7 +115,7 @@ class SharedStripNest(StripNest):
         """Write what calls the chunk's function, with a place for local values."""
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I64])
         function = ir.Function(self.module, kind, f"{self.function.name}.chunk")
-        function.linkage = "internal"
+        function.linkage, function.effort = "internal", "little"
         given, chunk = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
         *pointers, room, taken = (

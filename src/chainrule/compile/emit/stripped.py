@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llvmlite import ir
-
 from ...program.equation import Var
+from .. import ir
 from ..contraction.intrinsics import intrinsic
 from ..contraction.kernel import spec_from
 from ..contraction.writing import scratch_size, write_panels, write_part, write_rows
@@ -18,7 +17,7 @@ from .blocks import source_index
 from .circular import CircularNest, is_circular
 from .codegen import Buffers, Nest
 from .parallel import Part, whole_reductions
-from .scalar import I1, I8, I64, convert, register_type, untyped
+from .scalar import I1, I8, I64, convert, register_type
 
 
 class _Rows(Part):
@@ -73,7 +72,7 @@ class _Rows(Part):
         part = rows.part(spec, self.strip.length)
         number = self.b.sdiv(self.extra[0], I64(self.strip.chunk))
         size = scratch_size(part, root.out.type.dtype)
-        room = self.pointer[self.buffers.room(root)] if rows.paneled or size else None
+        room: Any = self.pointer[self.buffers.room(root)] if rows.paneled or size else None
         if rows.paneled:
             moved = self.b.mul(begin, I64(spec.out[rows.label]))
             ahead = [
@@ -194,7 +193,7 @@ class StripNest(Nest):
     def room(self) -> Any:
         """Return memory for the strips' parts of reductions."""
         count = self.strip.rows // self.strip.length * sum(map(len, self.whole))
-        return untyped(self.b, self.b.alloca(ir.ArrayType(I64, max(1, count))))
+        return self.b.alloca(ir.ArrayType(I64, max(1, count)))
 
     def write_strips(self, first: Any, last: Any, room: Any) -> None:
         """Write the parts, and the loop that calls them for the strips of some rows."""

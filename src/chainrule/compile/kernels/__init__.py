@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llvmlite import ir
-
+from .. import ir
 from . import error_function, exponential, inverse, logarithm, power, trigonometric
 from .expression import Number
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from llvmlite import ir
+
+from .. import ir
 
 
 @dataclass(frozen=True)

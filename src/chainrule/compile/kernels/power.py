@@ -22,10 +22,10 @@ from .exponential import (
     LN_2,
     beyond_linear,
     exp_of_reduced,
-    within_bounds,
     power_of_two,
     scale_down,
     too_large,
+    within_bounds,
 )
 from .exponential import reduce as reduce_exponent
 from .expression import Condition, Number, fma, polynomial

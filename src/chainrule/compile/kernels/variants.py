@@ -7,10 +7,9 @@ has chosen, the calls are written out (see ``runtime.engine``).
 
 from __future__ import annotations
 
-from llvmlite import ir
-
+from .. import ir
 from .expression import Number
-from .vector import BY_WIDTH, Lanes
+from .vector import BY_WIDTH
 from .wide import KERNELS
 
 PREFIX = "chainrule_wide_"  # by which the engine knows them, too
@@ -31,23 +30,25 @@ def call(builder: ir.IRBuilder, x: ir.Value, name: str) -> ir.Value:
 
 def _defined(module: ir.Module, name: str, full: str, width: int) -> ir.Function:
     real = BY_WIDTH[width].real
+    assert isinstance(real, ir.VectorType)
     whole = _function(module, f"{full}_{real.count}", real, inline=True)
     b = ir.IRBuilder(whole.append_basic_block("entry"))
     b.ret(_KERNELS[name](Number(b, whole.args[0])).value)
-    variants = {real.count: whole.name}
+    variants = {real.count: whole}
     if width == 32:  # for loops that have numbers of double width in them too
-        half = _function(module, f"{full}_8", Lanes(real.element, 8), inline=True)
-        variants[8] = half.name
+        half = _function(module, f"{full}_8", ir.VectorType(real.element, 8), inline=True)
+        variants[8] = half
         b = ir.IRBuilder(half.append_basic_block("entry"))
-        b.ret(_resized(b, b.call(whole, [_resized(b, half.args[0], real)]), half.args[0].type))
+        wider = b.call(whole, [_resized(b, half.args[0], real)])
+        b.ret(_resized(b, wider, ir.VectorType(real.element, 8)))
     single = _function(module, full, real.element, inline=False)
-    mapping = ",".join(f"_ZGV_LLVM_N{n}v_{full}({target})" for n, target in variants.items())
-    # the attribute is none of those that llvmlite knows
-    set.add(single.attributes, f'"vector-function-abi-variant"="{mapping}"')
+    mapping = ",".join(f"_ZGV_LLVM_N{n}v_{full}({target.name})" for n, target in variants.items())
+    single.attributes.add(f'"vector-function-abi-variant"="{mapping}"')
+    single.companions = list(variants.values())
     b = ir.IRBuilder(single.append_basic_block("entry"))
     place = ir.Constant(ir.IntType(32), 0)
     vector = b.insert_element(ir.Constant(real, ir.Undefined), single.args[0], place)
-    spread = b.shuffle_vector(vector, vector, ir.Constant(Lanes(place.type, real.count), 0))
+    spread = b.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(place.type, real.count), 0))
     b.ret(b.extract_element(b.call(whole, [spread]), place))
     return single
 
@@ -56,12 +57,13 @@ def _function(module: ir.Module, name: str, kind: ir.Type, *, inline: bool) -> i
     """Return a new function that only computes; it is kept while nobody calls it yet."""
     function = ir.Function(module, ir.FunctionType(kind, [kind]), name)
     words = ["alwaysinline" if inline else "noinline", "nounwind"]
-    for word in (*words, "willreturn", "speculatable", "memory(none)"):
-        set.add(function.attributes, word)
+    function.attributes.update((*words, "willreturn", "speculatable", "memory(none)"))
+    function.is_local = True
     return function
 
 
-def _resized(b: ir.IRBuilder, x: ir.Value, kind: Lanes) -> ir.Value:
+def _resized(b: ir.IRBuilder, x: ir.Value, kind: ir.VectorType) -> ir.Value:
     """Return a vector with more elements at the end, which mean nothing, or with fewer."""
+    assert isinstance(x.type, ir.VectorType)
     order = [k % x.type.count for k in range(kind.count)]
-    return b.shuffle_vector(x, x, ir.Constant(Lanes(ir.IntType(32), kind.count), order))
+    return b.shuffle_vector(x, x, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), order))

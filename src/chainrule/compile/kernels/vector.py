@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llvmlite import ir
-
+from .. import ir
 from .expression import FORMATS, Bits, Format, Number
 
 _ROUNDING = 4  # as the processor is set
@@ -20,26 +19,10 @@ KEPT, QUIET, INVALID, MINUS_INFINITY, INFINITY = 0, 2, 3, 4, 5
 _CLASSES = ("quiet", "signaling", "zero", "one", "minus_infinity", "infinity", "negative")
 
 
-class Lanes(ir.VectorType):
-    """A vector type whose name can be part of the name of an intrinsic function."""
-
-    @property
-    def intrinsic_name(self) -> str:
-        """Return how LLVM abbreviates the type."""
-        names = {"double": "f64", "float": "f32"}
-        return f"v{self.count}{names[str(self.element)]}"
-
-    def format_constant(self, value: Sequence[ir.Constant]) -> str:
-        """Return a constant's text, a short one where all elements are the same."""
-        first, *others = (f"{x.type} {x.get_reference()}" for x in value)
-        if all(other == first for other in others):
-            return f"splat ({first})"
-        return f"<{', '.join((first, *others))}>"
-
-
 def _format(width: int, mantissa: int, element: ir.Type) -> Format:
     lanes = 512 // width
-    return Format(width, mantissa, Lanes(element, lanes), Lanes(ir.IntType(width), lanes))
+    integer = ir.VectorType(ir.IntType(width), lanes)
+    return Format(width, mantissa, ir.VectorType(element, lanes), integer)
 
 
 DOUBLES = _format(64, 52, ir.DoubleType())
@@ -91,7 +74,7 @@ def significand_of(x: Number) -> Number:
 
 def element_of(table: Sequence[float], index: Bits, like: Number) -> Number:
     """Return elements of a table of 16; only the lowest four bits of each index count."""
-    size = len(like.format.real)
+    size = 512 // like.format.width
     parts = [ir.Constant(like.format.real, table[k : k + size]) for k in range(0, 16, size)]
     if like.format is DOUBLES:
         return _call("vpermi2var.{}.512", like, parts[0], index.value, parts[1])

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
 
+from .. import ir
 from ..contraction.tiling import vector_width
-from ..emit.scalar import I1, I64, constant, intrinsic, untyped
+from ..emit.scalar import I1, I64, constant, intrinsic
 from .matrices import Matrix, Shared, less_product, on_stack, shared, splat
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def small_cholesky(nest: Nest, n: int, dtype: np.dtype[Any], element: Element, o
         )
         _cholesky(inner, n, own, target, given[2])
 
-    given = [work.pointer, out.pointer, untyped(b, bad)]
+    given = [work.pointer, out.pointer, bad]
     shared(nest, f"cholesky_{n}_{dtype.str[1:]}", given, write)
     return b.load(bad, typ=I1)
 

@@ -6,9 +6,9 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
 
 from ...program.equation import Equation
+from .. import ir
 from ..emit.scalar import I64, constant
 from ..plan.schedule import UnsupportedError
 from ..runtime.symbols import UnknownSymbolError, linear_algebra

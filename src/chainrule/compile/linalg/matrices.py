@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
 
+from .. import ir
 from ..contraction.intrinsics import intrinsic, suffix
 from ..contraction.tiling import vector_width
 from ..emit.counting import counted

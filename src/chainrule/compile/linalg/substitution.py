@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from llvmlite import ir
-
+from .. import ir
 from ..contraction.tiling import vector_width
 from ..emit.scalar import I64
 from .matrices import Matrix, less_product, shared, splat

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -42,20 +42,40 @@ def machine() -> Any:
     return target.create_target_machine(cpu=cpu, features=features, opt=3, **options)
 
 
-def optimise(text: str, target: Any) -> Any:
-    """Return a module of LLVM in its best form."""
+def optimise(parts: Mapping[str, str], target: Any) -> Any:
+    """Return a module of LLVM in its best form, from its parts by how much is worth doing."""
+    first, *others = [_improved(text, effort, target) for effort, text in parts.items()]
+    for other in others:
+        first.link_in(other)
+    return first
+
+
+def _improved(text: str, effort: str, target: Any) -> Any:
     module = llvm.parse_assembly(text)
     module.triple = target.triple
     module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    # the higher levels take a third longer, and do more only where a condition is to be taken out
+    # of a loop; unrolling takes as much
+    options = llvm.create_pipeline_tuning_options(speed_level=3 if effort == "much" else 1)
     options.loop_vectorization = True
     options.slp_vectorization = True
-    options.loop_unrolling = True
+    options.loop_unrolling = effort != "long"
     with _lock:
         builder = llvm.create_pass_builder(target, options)
-        builder.getModulePassManager().run(module, builder)
+        passes = _few() if effort == "little" else builder.getModulePassManager()
+        passes.run(module, builder)
         _write_out_calls(module, builder)
     return module
+
+
+def _few() -> Any:
+    """Return what is done to tiles, which are vectors in registers as they are written."""
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    return passes
 
 
 def _write_out_calls(module: Any, builder: Any) -> None:
@@ -73,10 +93,10 @@ def _write_out_calls(module: Any, builder: Any) -> None:
     passes.run(module, builder)
 
 
-def object_code(text: str) -> tuple[bytes, list[str]]:
+def object_code(parts: Mapping[str, str]) -> tuple[bytes, list[str]]:
     """Return an object file for a module, and the external symbols that it names."""
     target = machine()
-    module = optimise(text, target)
+    module = optimise(parts, target)
     externals = [
         value.name
         for values in (module.functions, module.global_variables)
@@ -91,25 +111,30 @@ def object_code(text: str) -> tuple[bytes, list[str]]:
 class Code:
     """The LLVM text of a program.
 
-    Attributes
+    Parameters
     ----------
-    text : str
-        The LLVM assembly before optimisation.
+    parts : mapping of str to str
+        The LLVM assembly before optimisation, by how much is worth doing to it.
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, parts: Mapping[str, str]) -> None:
+        self._parts = parts
+
+    @property
+    def text(self) -> str:
+        """The LLVM assembly before optimisation."""
+        return "\n".join(self._parts.values())
 
     @functools.cached_property
     def optimised(self) -> str:
         """The LLVM assembly after optimisation."""
-        return str(optimise(self.text, machine()))
+        return str(optimise(self._parts, machine()))
 
     @functools.cached_property
     def assembly(self) -> str:
         """The instructions of the processor."""
         target = machine()
-        return str(target.emit_assembly(optimise(self.text, target)))
+        return str(target.emit_assembly(optimise(self._parts, target)))
 
 
 class LoadedByLLVM:

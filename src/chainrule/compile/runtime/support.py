@@ -27,7 +27,7 @@ def load(text: str) -> Any:
     if image is None:
         from . import engine
 
-        code, externals = engine.object_code(text)
+        code, externals = engine.object_code({"usual": text})
         image = Image(code, externals, [], [], 0, {})
         cache.keep(key, image)
     return in_memory(image)

@@ -32,6 +32,7 @@ from .scalar import I64, register_type
 
 CHUNKS = 4  # few, as each has a smaller tile at its end
 CYCLE = 0.33  # ns
+PACKED, READ, ADDED = 0.6, 0.3, 0.6  # cycles that an element takes once more, in each chunk
 WORTH = 500_000.0  # ns of a chunk that make up for copying operands for it alone
 SHORTEST = 64  # rows or columns of a chunk for which BLAS fills its tiles
 SHORTEST_SUM = 256  # terms of a chunk's sums that are more work than to add the sums
@@ -88,24 +89,34 @@ def shared_cut(group: Group) -> Cut | None:
 
 
 def _panel_cut(panels: Panels) -> Cut | None:
-    """Return how a product over panels is cut: so that little is copied more than once."""
-    parts, sizes = roles(panels.spec), panels.spec.sizes
+    """Return how a product over panels is cut: so that little is copied, or added, once more."""
     work = panels.cost * CYCLE
-    (lane,) = parts.columns
-    rows = max(parts.rows, key=lambda k: sizes[k])
-    ways = [(max(parts.batch, key=lambda k: sizes[k]), 1)] if parts.batch else []
-    by_columns, by_rows = (lane, panels.width), (rows, 1)
-    if prod(sizes[k] for k in parts.rows) < 4 * sizes[lane]:
-        ways += [by_columns, by_rows]
-    else:
-        ways += [by_rows, by_columns]
-    for label, unit in ways:
-        count = min(CHUNKS, int(work / WORTH), sizes[label] // (2 * unit))
-        if work < SHARED_FROM or count < 2:
+    if work < SHARED_FROM:
+        return None
+    best: tuple[float, Cut] | None = None
+    for label, unit, again, accumulates in _panel_ways(panels):
+        size = panels.spec.sizes[label]
+        count = min(CHUNKS, int(work / WORTH), size // (2 * unit))
+        if count < 2:
             continue
-        length = -(-sizes[label] // (count * unit)) * unit
-        return Cut(Rows(label, 1, False), -(-sizes[label] // length), length, sizes[label])
-    return None
+        length = -(-size // (count * unit)) * unit
+        cut = Cut(Rows(label, 1, accumulates), -(-size // length), length, size)
+        if best is None or again < best[0]:
+            best = again, cut
+    return None if best is None else best[1]
+
+
+def _panel_ways(panels: Panels) -> Iterator[tuple[int, int, float, bool]]:
+    """Yield labels, of how many values chunks consist, what is done again, and if sums are."""
+    parts, sizes = roles(panels.spec), panels.spec.sizes
+    (lane,) = parts.columns
+    rows, inner = (prod(sizes[k] for k in labels) for labels in (parts.rows, parts.inner))
+    for label in parts.batch:
+        yield label, 1, 0, False
+    yield max(parts.rows, key=lambda k: sizes[k]), 8, PACKED * inner * sizes[lane], False
+    yield lane, panels.width, READ * rows * inner, False
+    if not parts.batch:
+        yield panels.block, SHORTEST_SUM, ADDED * rows * sizes[lane], True
 
 
 def _room_of_chunk(root: Equation, cut: Cut) -> int:

@@ -247,30 +247,6 @@ def _overlap_add(nest: Nest, root: Equation) -> None:
     over(nest, (*window, *given[: len(shape)]), lambda i: body(i[len(window) :] + i[: len(window)]))
 
 
-def _cumsum(nest: Nest, root: Equation) -> None:
-    (x,) = root.operands
-    axis, backwards = root.params["axis"], root.params.get("reverse", False)
-    dtype, shape = root.out.type.dtype, root.out.type.shape
-    n = shape[axis]
-    if size_of(shape) == 0:
-        return
-
-    def body(index: Index) -> None:
-        step = index[axis]
-        here = nest.b.sub(I64(n - 1), step) if backwards else step
-        at = (*index[:axis], here, *index[axis + 1 :])
-        v = convert(nest.b, nest.value(x, at), nest.buffers.dtype_of(x), dtype)
-        before = nest.b.add(here, I64(1)) if backwards else nest.b.sub(here, I64(1))
-        first = nest.b.icmp_signed("==", step, I64(0))
-        previous = nest.b.select(first, here, before)
-        place = nest.linear(shape, (*index[:axis], previous, *index[axis + 1 :]))
-        so_far = nest.b.select(first, constant(0, dtype), nest.load(root.out, dtype, place))
-        total = nest.added(dtype, so_far, v)
-        nest.store(root.out, dtype, nest.linear(shape, at), total)
-
-    over(nest, shape, body)
-
-
 def _einsum(nest: Nest, root: Equation) -> None:
     """Write a contraction as plain loops, for small ones."""
     left, out = root.params["subscripts"].split("->")
@@ -308,6 +284,5 @@ BLOCKS: dict[str, Callable[[Nest, Equation], None]] = {
     "add_at": _add_at,
     "scatter_add": _scatter_add,
     "overlap_add": _overlap_add,
-    "cumsum": _cumsum,
     "einsum": _einsum,
 }

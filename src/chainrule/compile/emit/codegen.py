@@ -13,7 +13,7 @@ from ...program.equation import Equation, Var
 from .. import ir
 from ..contraction.kernel import spec_from
 from ..contraction.writing import CONTRACTIONS, scratch_size
-from ..linalg.writers import WRITERS, scratch
+from ..linalg.writers import WRITERS
 from ..plan.schedule import (
     CIRCULAR,
     EVENTFUL,
@@ -26,10 +26,13 @@ from ..plan.schedule import (
 from ..runtime.layout import ERROR, EVENTS, INDEX, LENGTH
 from .accumulate import Accumulator
 from .blocks import BLOCKS, source_index
-from .counting import counted
 from .floating import DIVIDE, INVALID
 from .hints import one_at_a_time
+from .ordering import ORDERING
 from .products import write_matmul
+from .room import scratch_of
+from .routines import counted
+from .running import RUNNING
 from .scalar import (
     F32,
     F64,
@@ -71,7 +74,7 @@ class Nest:
         self.buffers = buffers
         found = [*buffers.of_group(group, plan), *self._rooms()]
         self.slots = list(dict.fromkeys(group.reuse.get(slot, slot) for slot in found))
-        self.scratch = _scratch(group)
+        self.scratch = scratch_of(group)
         if self.scratch is not None:
             self.slots.append(self.scratch)
         self.slots += spare  # memory of the function's own
@@ -304,6 +307,10 @@ class Nest:
             CONTRACTIONS[name](self, self.group.roots[0])
         elif name in WRITERS:
             WRITERS[name](self, self.group.roots[0])
+        elif name in ORDERING:
+            ORDERING[name](self, self.group.roots[0])
+        elif name in RUNNING:
+            RUNNING[name](self, self.group.roots[0])
         elif name in BLOCKS:
             BLOCKS[name](self, self.group.roots[0])
         else:
@@ -505,12 +512,6 @@ class Buffers:
                     seen.add(o)
                     waiting.append(plan.producer[o])
         return list(found)
-
-
-def _scratch(group: Group) -> Var | None:
-    """Return a variable for the memory that an operation needs beside its results."""
-    size = scratch(group.roots[0])
-    return Var(-1, None, ArrayType((size,), np.dtype(np.int8))) if size else None
 
 
 def _identity(i: Any) -> Any:

@@ -250,6 +250,10 @@ class IRBuilder:
         """Choose one of two values."""
         return self._new(f"select {condition}, {yes}, {no}", yes.type)
 
+    def hidden(self, x: Value) -> Value:
+        """Return an integer as a value of which LLVM knows nothing."""
+        return self._new(f'call {x.type.text} asm "", "=r,0"({x})', x.type)
+
     # -- vectors -----------------------------------------------------------------------------------
 
     def insert_element(self, vector: Value, x: Value, place: Value) -> Value:

@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import ir
 from ..contraction.tiling import vector_width
+from ..emit.routines import Shared, shared
 from ..emit.scalar import I1, I64, constant, intrinsic
-from .matrices import Matrix, Shared, less_product, on_stack, shared, splat
+from .matrices import Matrix, less_product, on_stack, splat
 
 if TYPE_CHECKING:
     from ..emit.codegen import Nest

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,7 @@ import numpy as np
 from .. import ir
 from ..contraction.intrinsics import intrinsic, suffix
 from ..contraction.tiling import vector_width
-from ..emit.counting import counted
+from ..emit.routines import Shared
 from ..emit.scalar import I64, register_type
 from ..runtime.layout import ERROR
 
@@ -20,35 +18,7 @@ if TYPE_CHECKING:
     from ...program.equation import Equation
     from ..emit.codegen import Nest
 
-I8, POINTER = ir.IntType(8), ir.PointerType()
-
-
-class Shared:
-    """Writes a function that all nests of a module call, instead of a copy of it each."""
-
-    def __init__(self, function: ir.Function) -> None:
-        self.b = ir.IRBuilder(function.append_basic_block("entry"))
-
-    def loop(self, stop: Any, start: Any = None) -> AbstractContextManager[Any]:
-        """Write a loop."""
-        return counted(self.b, stop, start)
-
-
-def shared(
-    nest: Nest, name: str, given: Sequence[Any], write: Callable[[Shared, Sequence[Any]], None]
-) -> None:
-    """Call the function of this name with pointers; ``write`` writes it if there is none yet."""
-    module = nest.b.module
-    function = module.globals.get(name)
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * len(given)), name)
-        function.linkage = "internal"
-        for argument in function.args:
-            argument.add_attribute("noalias")
-        inner = Shared(function)
-        write(inner, function.args)
-        inner.b.ret_void()
-    nest.b.call(function, given)
+I8 = ir.IntType(8)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .. import ir
 from ..contraction.tiling import vector_width
+from ..emit.routines import Shared, shared
 from ..emit.scalar import I64
-from .matrices import Matrix, less_product, shared, splat
+from .matrices import Matrix, less_product, splat
 
 if TYPE_CHECKING:
     from ..emit.codegen import Nest
-    from .matrices import Shared
 
     Writer: TypeAlias = Nest | Shared
 

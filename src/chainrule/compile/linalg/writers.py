@@ -181,9 +181,9 @@ def _room(nest: Nest, root: Equation, rows: int, columns: int) -> Matrix:
     return Matrix(nest, nest.pointer[nest.scratch], dtype, columns)
 
 
-def scratch(root: Equation) -> int:
-    """Return how many bytes of memory an operation needs beside its results."""
-    if root.primitive.name != "lu_solve" or not root.params["transposed"]:
+def solve_scratch(root: Equation) -> int:
+    """Return how many bytes of memory a system needs beside its solution."""
+    if not root.params["transposed"]:
         return 0
     shape, itemsize = root.out.type.shape, root.out.type.dtype.itemsize
     size = size_of(shape[-2:]) * itemsize

@@ -53,6 +53,8 @@ OPAQUE = frozenset(
         *("matmul", "embed", "concatenate", "stack", "setitem", "add_at"),
         *("scatter_add", "overlap_add", "cumsum", "einsum", "contraction", "repack"),
         *("lu", "lu_solve", "triangular_solve", "cholesky"),
+        *("cumprod", "cummax", "cummin", "linear_recurrence", "count_nonzero", "argmax", "argmin"),
+        *("argsort", "argpartition", "searchsorted"),
     )
 )
 # Where these have poles or no value, down from a bound, our kernels raise no flag.

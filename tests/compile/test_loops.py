@@ -24,6 +24,7 @@ from chainrule import (
     while_loop,
 )
 from chainrule.program.pytree import flatten
+from chainrule.transform import taping
 
 RNG = np.random.default_rng(0)
 SMALL = RNG.standard_normal((5, 3))
@@ -208,3 +209,37 @@ def test_a_loop_that_writes_into_a_constant() -> None:
     x = np.linspace(-1.0, 1.0, 20).reshape(5, 4)
     same(lambda x: scan(step, 0.5, x), x)
     same(lambda x: hvp(f, (x,), (np.sin(x),)), x)
+
+
+def _settled(x: Any, a: Any, count: Any) -> Any:
+    def body(state: Any) -> Any:
+        y, k, z = state
+        return np.sin(a @ y) + 0.1 * z, k + 1, z * 0.999 + 0.001 * np.sum(y)
+
+    y, _, z = while_loop(lambda s: s[1] < count, body, (x, 0, x[0]))
+    return np.sum(y) * z
+
+
+@pytest.mark.parametrize("length", [8, 64])
+def test_derivatives_of_a_while_loop(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # with so short a tape the states of most steps are computed once more, and more than once
+    monkeypatch.setattr(taping, "MOST", length)
+    monkeypatch.setattr(taping, "FEWEST", 4)
+    x, a = np.array([0.3, 0.5, 0.7]), np.eye(3) + 0.1
+    compiled = jit(value_and_grad(_settled, (0, 1)))
+    for count in (0, 1, 7, 8, 9, 64, 65, 100):
+        value, slopes = compiled(x, a, np.int64(count))
+        expected, known = value_and_grad(_settled, (0, 1))(x, a, np.int64(count))
+        np.testing.assert_allclose(value, expected, rtol=1e-10)
+        for got, want in zip(slopes, known, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+
+
+def test_derivatives_of_while_loops_elsewhere() -> None:
+    def root(a: Any) -> Any:
+        return while_loop(lambda x: np.abs(x * x - a) > 1e-9, lambda x: 0.5 * (x + a / x), a + 1.0)
+
+    same(grad(root), 2.0)
+    same(vmap(grad(root)), np.array([0.5, 2.0, 9.0]))
+    same(grad(lambda xs: scan(lambda c, x: (c + root(x * c), None), 1.0, xs)[0]), SMALL[0] ** 2 + 1)
+    same(grad(grad(root)), 2.0)

@@ -12,6 +12,7 @@ from ..transform.columns import split_rows
 from ..transform.directions import along_directions
 from ..transform.one_hot import compare_with_indices
 from ..transform.simplification import simplify
+from ..transform.taping import tape_loops
 from .linalg.forming import form_factors
 from .plan.writing import additions_in_place, masks_as_assignments
 
@@ -23,6 +24,7 @@ REPEATS = 8
 
 def lowered(program: Program) -> Program:
     """Return a program that computes the same with less work."""
+    program = tape_loops(program)
     program = along_directions(program)
     columns = split_rows(program)
     if columns is not program:

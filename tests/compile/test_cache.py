@@ -170,14 +170,14 @@ def test_what_cannot_be_compiled_is_kept_in_mind(place):
     from chainrule.compile.build import Build
 
     def f(v: Any) -> Any:
-        return np.exp(np.sort(v) * 2.0)
+        return np.exp(np.linalg.pinv(v[None])[:, 0] * 2.0)
 
     x = np.array([3.0, 1.0, 2.0])
-    with pytest.warns(JitWarning, match="argsort"):
+    with pytest.warns(JitWarning, match="pinv"):
         np.testing.assert_allclose(jit(f)(x), f(x))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Build, "__init__", None)  # nothing is built any more
-        with pytest.warns(JitWarning, match=r"argsort.*test_cache\.py"):
+        with pytest.warns(JitWarning, match=r"pinv.*test_cache\.py"):
             np.testing.assert_allclose(jit(f)(x), f(x))
 
 

@@ -40,6 +40,6 @@ def test_what_is_written_over_arguments_is_told():
 
 def test_parts_that_are_left_to_numpy():
     with pytest.warns(JitWarning):
-        text = str(explain_compile(lambda v: np.exp(np.sort(v) * 2.0), X))
+        text = str(explain_compile(lambda v: np.exp(np.linalg.pinv(v[None])[:, 0] * 2.0), X))
     assert "with NumPy between" in text
-    assert "left to NumPy: argsort" in text
+    assert "left to NumPy: pinv" in text

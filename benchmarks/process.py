@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
+import functools
+import importlib.util
 import json
 import os
 import select
@@ -24,6 +27,17 @@ def cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if PIN else list(range(os.cpu_count() or 1))
 
 
+@functools.cache
+def _write_byte_code() -> None:
+    """Have chainrule's modules compiled, as those of installed packages are.
+
+    Most of them are imported within a first call, whose time is measured.
+    """
+    spec = importlib.util.find_spec("chainrule")
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        compileall.compile_dir(folder, quiet=2)
+
+
 def environment(threads: int, cache: str, kernels: str) -> dict[str, str]:
     """Return an environment in which every library uses so many threads.
 
@@ -35,10 +49,11 @@ def environment(threads: int, cache: str, kernels: str) -> dict[str, str]:
     kernels : str
         Folder for what PyTorch compiles.
     """
+    _write_byte_code()
     names = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "CHAINRULE")
     eigen = "false" if threads == 1 else "true"
     return {
-        **os.environ,
+        **{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
         **{f"{name}_NUM_THREADS": str(threads) for name in names},
         "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}",
         "JAX_PLATFORMS": "cpu",

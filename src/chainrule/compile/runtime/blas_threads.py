@@ -14,7 +14,7 @@ import os
 from typing import Any
 
 from . import support
-from .symbols import provide
+from .symbols import module_of_scipy, provide
 
 _NAMES = ("scipy_openblas_{}_num_threads", "openblas_{}_num_threads")
 _SUFFIXES = ("", "64_", "_64", "_64_")
@@ -26,10 +26,8 @@ def library_functions() -> tuple[int, int] | None:
     They are found by way of the module through which BLAS is called, so that they are those of the
     very library that is called, however many others the process has.
     """
-    from scipy.linalg import cython_blas
-
     try:
-        library = ctypes.CDLL(cython_blas.__file__)
+        library = ctypes.CDLL(module_of_scipy("cython_blas").__file__)
     except OSError:
         return None
     for name in _NAMES:

@@ -108,15 +108,15 @@ def numpy_function(index: int) -> int:
 def linear_algebra(name: str) -> int:
     """Return the address of a BLAS or LAPACK routine, by SciPy's public table for Cython."""
     for module in ("cython_blas", "cython_lapack"):
-        table = _table_of_scipy(module)
+        table = module_of_scipy(module).__pyx_capi__
         if name in table:
             return _capsule_pointer(table[name])
     raise UnknownSymbolError(f"neither BLAS nor LAPACK has `{name}`")
 
 
 @functools.cache
-def _table_of_scipy(name: str) -> dict[str, Any]:
-    """Return the functions that one of SciPy's modules offers to Cython.
+def module_of_scipy(name: str) -> Any:
+    """Return one of the modules with which SciPy offers BLAS and LAPACK to Cython.
 
     The package around these modules takes a hundred times longer to import than they do, so they
     are loaded without it where that is possible, and left for it to find as if they weren't.
@@ -132,5 +132,5 @@ def _table_of_scipy(name: str) -> dict[str, Any]:
                 module = importlib.util.module_from_spec(spec)
                 spec.loader.exec_module(module)
                 sys.modules.pop(full, None)
-                return dict(module.__pyx_capi__)
-    return dict(importlib.import_module(full).__pyx_capi__)
+                return module
+    return importlib.import_module(full)

@@ -10,6 +10,7 @@ It answers a tuple of the results; a list of that tuple and what else there is t
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Sequence
 from typing import Any
@@ -96,22 +97,13 @@ class EntryWriter:
         ok = self.b.and_(ok, self._is(self.field(o, at.NDIM, I32), len(type_.shape), I32))
         dtype = f"chainrule.dtype.{type_.dtype.str}"
         ok = self.b.and_(ok, self._same(self.field(o, at.DESCR, POINTER), dtype))
+        needed |= at.CONTIGUOUS  # which also holds where strides mean nothing
         flags = self.b.and_(self.field(o, at.FLAGS, I32), I32(needed))
         self.require(self.b.and_(ok, self._is(flags, needed, I32)))
         if type_.shape:
-            dims, strides = (
-                self.field(o, at.DIMENSIONS, POINTER),
-                self.field(o, at.STRIDES, POINTER),
-            )
-            ok = I1(1)
-            stride = type_.dtype.itemsize
-            for axis in reversed(range(len(type_.shape))):
-                n = type_.shape[axis]
-                ok = self.b.and_(ok, self._is(self.field(dims, 8 * axis, I64), n))
-                if n > 1 and type_.size:  # other strides mean nothing
-                    ok = self.b.and_(ok, self._is(self.field(strides, 8 * axis, I64), stride))
-                stride *= n
-            self.require(ok)
+            dims = self.field(o, at.DIMENSIONS, POINTER)
+            same = [self._is(self.field(dims, 8 * k, I64), n) for k, n in enumerate(type_.shape)]
+            self.require(functools.reduce(self.b.and_, same))
         return self.field(o, at.DATA, POINTER)
 
     def apart(self, a: Any, type_a: ArrayType, b: Any, type_b: ArrayType) -> None:
@@ -223,7 +215,8 @@ class EntryWriter:
 
     def nest(self, nesting: tuple[Any, ...]) -> None:
         """Make the tuple that is answered, and those in it; numbers stand for the results."""
-        self.tuple = ir.Constant(POINTER, None)
+        self.tuple: Any = ir.Constant(POINTER, None)
+        self._write_failure()
         self._items: dict[int, Any] = {}
         self.tuple = self._nested(nesting)
 
@@ -244,13 +237,25 @@ class EntryWriter:
 
     def _need(self, value: Any) -> None:
         """Answer with Python's exception if a result could not be made."""
-        with self.b.if_then(self._is_null(value), likely=False):
-            self._fail()
+        following = self.function.append_basic_block("made")
+        self._given_up.add_incoming(self.tuple, self.b.block)
+        self.b.cbranch(self._is_null(value), self._failed, following, likely=False)
+        self.b.position_at_end(following)
 
     def _fail(self) -> None:
-        self.external("Py_DecRef", ir.VoidType(), self.tuple)
+        self._given_up.add_incoming(self.tuple, self.b.block)
+        self.b.branch(self._failed)
+
+    def _write_failure(self) -> None:
+        """Write what gives up what has been made so far, for all that may fail."""
+        before = self.b.block
+        self._failed = self.function.append_basic_block("failed")
+        self.b.position_at_end(self._failed)
+        self._given_up = self.b.phi(POINTER)
+        self.external("Py_DecRef", ir.VoidType(), self._given_up)
         self._leave()
         self.b.ret(ir.Constant(POINTER, None))
+        self.b.position_at_end(before)
 
     def _scalar(self, type_: ArrayType, slot: Any) -> Any:
         if not type_.weak:

@@ -12,6 +12,7 @@ from .symbols import numpy_function
 # Offsets in CPython's and NumPy's object structures (64 bit); checked by `layout_is_known`.
 TYPE, DATA, NDIM, DIMENSIONS, STRIDES, DESCR, FLAGS, FLOAT = 8, 16, 24, 32, 40, 56, 64, 16
 TUPLE_ITEMS = tuple.__basicsize__  # newer versions keep a hash in front
+CONTIGUOUS = 0x0001
 ALIGNED = 0x0100
 WRITEABLE = 0x0400
 METH_FASTCALL = 0x0080
@@ -46,7 +47,8 @@ def layout_is_known() -> bool:
         and [word(word(base + DIMENSIONS) + 8 * k) for k in (0, 1)] == [2, 3]
         and [word(word(base + STRIDES) + 8 * k) for k in (0, 1)] == [24, 8]
         and word(base + DESCR) == id(array.dtype)
-        and ctypes.c_int32.from_address(base + FLAGS).value & ALIGNED
+        and ctypes.c_int32.from_address(base + FLAGS).value & (ALIGNED | CONTIGUOUS)
+        == (ALIGNED | CONTIGUOUS)
         and ctypes.c_double.from_address(id(number) + FLOAT).value == 1.25
         and word(id(pair) + TUPLE_ITEMS) == base
     )

@@ -11,6 +11,7 @@ from ..trace.body import Body
 from ..transform.columns import split_rows
 from ..transform.directions import along_directions
 from ..transform.one_hot import compare_with_indices
+from ..transform.shifted_slices import slices_as_windows
 from ..transform.simplification import simplify
 from ..transform.taping import tape_loops
 from .linalg.forming import form_factors
@@ -25,7 +26,7 @@ REPEATS = 8
 def lowered(program: Program) -> Program:
     """Return a program that computes the same with less work."""
     program = tape_loops(program)
-    program = along_directions(program)
+    program = slices_as_windows(along_directions(program))
     columns = split_rows(program)
     if columns is not program:
         program = columns  # which has no loops left that could be found

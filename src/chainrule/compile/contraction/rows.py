@@ -50,11 +50,11 @@ class Rows:
         return replace(spec, sizes=tuple(sizes))
 
 
-def row_labels(root: Equation, rows: int, made: Collection[Var]) -> Rows | None:
+def row_labels(root: Equation, rows: int, made: Collection[Var], near: float = NEAR) -> Rows | None:
     """Return the label along which a contraction can be cut into rows, or None.
 
     Of arrays in ``made`` only the same rows may be read, and the result's rows must be whole. What
-    is read or written again with each strip must stay in the cache beside it.
+    is read or written again with each strip must stay ``near``, in the cache beside it.
     """
     spec = spec_from(root)
     for label, size in enumerate(spec.sizes):
@@ -70,7 +70,7 @@ def row_labels(root: Equation, rows: int, made: Collection[Var]) -> Rows | None:
         again = [_size(o.base) for o in operands if not o.strides[label]]
         if not out:
             again.append(root.out.type.size)
-        is_near = sum(again) * root.out.type.dtype.itemsize <= NEAR
+        is_near = sum(again) * root.out.type.dtype.itemsize <= near
         paneled = not is_near and _is_paneled(spec, label, root.out.type.dtype)
         if not is_near and not paneled:
             continue

@@ -30,6 +30,35 @@ def stopped(b: ir.IRBuilder, frame: Any, count: Any, every: int) -> Any:
     return b.call(_look(b.module), [frame, b.and_(count, I64(every - 1))])
 
 
+def stopped_together(b: ir.IRBuilder, frame: Any, count: Any, every: int, owner: Any) -> Any:
+    """Write the same for one of several threads: only the ``owner`` of the call may ask Python."""
+    return b.call(_look_together(b.module), [frame, b.and_(count, I64(every - 1)), owner])
+
+
+def this_thread(b: ir.IRBuilder) -> Any:
+    """Return a number that tells threads apart."""
+    name = "pthread_self"
+    found = b.module.globals.get(name)
+    return b.call(found or ir.Function(b.module, ir.FunctionType(I64, []), name), [])
+
+
+def _look_together(module: ir.Module) -> ir.Function:
+    name = "look_together"
+    if name in module.globals:
+        return module.globals[name]
+    function = ir.Function(module, ir.FunctionType(I1, [POINTER, I64, I64]), name)
+    function.linkage = "internal"
+    frame, rest, owner = function.args
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    with b.if_then(b.icmp_signed("!=", rest, I64(0)), likely=True):
+        b.ret(I1(0))
+    with b.if_then(b.icmp_signed("==", this_thread(b), owner)):
+        b.ret(stopped(b, frame, I64(0), 1))
+    word = b.gep(frame, [I64(STOPPED)], source_etype=I8)
+    b.ret(b.icmp_signed("!=", b.load_atomic(word, "monotonic", 8, typ=I64), I64(0)))
+    return function
+
+
 def _look(module: ir.Module) -> ir.Function:
     name = "look"
     if name in module.globals:

@@ -9,6 +9,7 @@ from ...program.equation import Var
 from .. import ir
 from ..plan.control import Block, BranchPlan, Carry, LoopPlan, inside
 from ..plan.cost import estimated_time
+from ..plan.loop_rows import rows_of_loop
 from ..plan.schedule import Group, Schedule, UnsupportedError
 from ..plan.strips import StripPlan
 from ..runtime.layout import ERROR
@@ -35,39 +36,51 @@ def writer_of(module: ir.Module, name: str, group: Group, plan: Schedule, buffer
     if isinstance(group.inner, StripPlan):
         strips = SharedStripNest if group.inner.chunks > 1 else StripNest
         return strips(module, name, group, plan, buffers)
-    kind = BranchWriter if isinstance(group.inner, BranchPlan) else LoopWriter
-    return kind(module, name, group, buffers)
+    if isinstance(group.inner, BranchPlan):
+        return BranchWriter(module, name, group, buffers)
+    rows = rows_of_loop(group.inner)
+    if rows is not None:
+        from .shared_loops import SharedLoop
+
+        return SharedLoop(module, name, group, buffers, rows)
+    return LoopWriter(module, name, group, buffers)
 
 
 class ControlWriter:
     """What loops and branches have in common: blocks, and where their values are."""
 
     is_small = False
+    extra_types: tuple[Any, ...] = ()  # of what the function takes behind the frame
 
     def __init__(self, module: ir.Module, name: str, group: Group, buffers: Buffers) -> None:
         self.group = group
         self.buffers = buffers
         self.nests: dict[int, list[Any]] = {
             i: [
-                writer_of(module, f"{name}.{i}.{k}", inner, block.plan, buffers)
+                self.writer_of(module, f"{name}.{i}.{k}", inner, block.plan)
                 for k, inner in enumerate(block.plan.groups)
             ]
             for i, block in enumerate(group.inner.blocks)
         }
         self.slots = self._outer_slots()
-        kind = ir.FunctionType(ir.VoidType(), [POINTER] * (len(self.slots) + 1))
+        given = [POINTER] * (len(self.slots) + 1)
+        kind = ir.FunctionType(ir.VoidType(), [*given, *self.extra_types])
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
-        for argument in self.function.args:
+        *arguments, self.frame = self.function.args[: len(given)]
+        for argument in (*arguments, self.frame):
             argument.add_attribute("noalias")
-        *arguments, self.frame = self.function.args
         self.pointer: dict[Any, Any] = dict(zip(self.slots, arguments, strict=True))
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         for block in group.inner.blocks:
             for var in block.made:
                 if not block.is_large(var):
                     self.pointer[var] = self.stack(var)
+
+    def writer_of(self, module: ir.Module, name: str, group: Group, plan: Schedule) -> Any:
+        """Return what writes the function of a group of a block."""
+        return writer_of(module, name, group, plan, self.buffers)
 
     def _outer_slots(self) -> list[Any]:
         """Return what the function is handed: all that it reads or writes and does not make."""
@@ -257,7 +270,7 @@ class LoopWriter(ControlWriter):
         more = b.icmp_signed("<", following, I64(plan.steps))
         time = estimated_time(plan.block.plan)
         if time * plan.steps > WORTH:
-            more = b.and_(more, b.not_(stopped(b, self.frame, following, period(time))))
+            more = b.and_(more, b.not_(self.stopped(following, period(time))))
         t.add_incoming(following, b.block)
         for k, phi in self.phis.items():
             phi.add_incoming(homes[k], b.block)
@@ -267,6 +280,10 @@ class LoopWriter(ControlWriter):
             if carry.kind in ("stack", "rows"):
                 last = self.pointer[carry.var] if carry.kind == "stack" else homes[k]
                 self.copy(self.pointer[carry.out], last, carry.var)
+
+    def stopped(self, count: Any, every: int) -> Any:
+        """Write a look for an interrupt after so many steps; return whether to end."""
+        return stopped(self.b, self.frame, count, every)
 
     def _targets(self, place: Any) -> list[tuple[Any, Any, Var]]:
         """Return what is to be copied into rows of the stacked results, where to, and its type."""

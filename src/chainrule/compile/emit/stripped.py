@@ -10,6 +10,7 @@ from .. import ir
 from ..contraction.intrinsics import intrinsic
 from ..contraction.kernel import spec_from
 from ..contraction.writing import scratch_size, write_panels, write_part, write_rows
+from ..plan.loop_rows import LoopRows
 from ..plan.schedule import Group, Schedule
 from ..plan.strips import StripPlan
 from .accumulate import Accumulator
@@ -20,10 +21,10 @@ from .parallel import Part, whole_reductions
 from .scalar import I1, I8, I64, convert, register_type
 
 
-class _Rows(Part):
+class RowPart(Part):
     """Writes an operation on some rows: of a contraction, or of a sum of scattered elements."""
 
-    def __init__(self, strip: StripPlan, *given: Any) -> None:
+    def __init__(self, strip: StripPlan | LoopRows, *given: Any) -> None:
         self.strip = strip
         super().__init__(*given)
 
@@ -109,7 +110,7 @@ def _clear(b: ir.IRBuilder, pointer: Any, count: Any) -> None:
     b.call(function, [pointer, I8(0), count, I1(0)])
 
 
-def rows_scratch(strip: StripPlan, root: Any) -> int:
+def rows_scratch(strip: StripPlan | LoopRows, root: Any) -> int:
     """Return how many elements a contraction in strips needs for copies of operands."""
     rows, spec, dtype = strip.cuts[root.out], spec_from(root), root.out.type.dtype
     if rows.paneled:
@@ -127,6 +128,21 @@ class _Panels(Nest):
         write_panels(self, root, bases, self.pointer[self.buffers.room(root)])
         self.b.ret_void()
         return self.function
+
+
+def part_of(
+    strip: StripPlan | LoopRows,
+    module: ir.Module,
+    name: str,
+    group: Group,
+    plan: Schedule,
+    buffers: Buffers,
+) -> Any:
+    """Return what writes the function of a group for some of its rows."""
+    given = (module, name, group, plan, buffers)
+    if group.roots[0].primitive.name in ("contraction", "scatter_add"):
+        return RowPart(strip, *given)
+    return CircularNest(*given, cls=Part) if is_circular(group, plan) else Part(*given)
 
 
 class StripNest(Nest):
@@ -169,17 +185,9 @@ class StripNest(Nest):
     def parts_in(self, module: ir.Module, name: str) -> list[Any]:
         """Return what writes the functions of the groups."""
         return [
-            self._part(module, f"{name}.{k}", inner, self.plan, self.buffers)
+            part_of(self.strip, module, f"{name}.{k}", inner, self.plan, self.buffers)
             for k, inner in enumerate(self.strip.groups)
         ]
-
-    def _part(
-        self, module: ir.Module, name: str, group: Group, plan: Schedule, buffers: Buffers
-    ) -> Any:
-        given = (module, name, group, plan, buffers)
-        if group.roots[0].primitive.name in ("contraction", "scatter_add"):
-            return _Rows(self.strip, *given)
-        return CircularNest(*given, cls=Part) if is_circular(group, plan) else Part(*given)
 
     def write(self) -> ir.Function:
         """Write the function and its parts."""

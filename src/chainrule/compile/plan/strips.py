@@ -18,6 +18,7 @@ from ...program.equation import Equation, Var
 from ...program.index import Hole
 from ..contraction.kernel import spec_from
 from ..contraction.rows import Rows, row_labels
+from ..contraction.tiling import NEAR
 from .cost import SHARED_FROM, time_per_element
 from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 
@@ -75,7 +76,7 @@ def form_strips(plan: Schedule, outputs: Iterable[Any]) -> Schedule:
     kept = {o for o in outputs if type(o) is Var}
     waiting, done = list(plan.groups), []
     while waiting:
-        run = _Run(plan, waiting)
+        run = Run(plan, waiting)
         before, members, after = run.split()
         strip = run.planned(members, after, kept) if len(members) > 1 else None
         if strip is None:
@@ -96,8 +97,10 @@ def rows_kept(plan: Schedule) -> dict[Var, float]:
     return {var: s.chunks * s.length / s.rows for s in strips for var in s.local}
 
 
-class _Run:
+class Run:
     """Groups that can join the first one of a list."""
+
+    near: float = NEAR
 
     def __init__(self, plan: Schedule, groups: list[Group]) -> None:
         self.plan = plan
@@ -231,7 +234,7 @@ class _Run:
         )
 
     def _contraction_joins(self, root: Equation) -> bool:
-        found = row_labels(root, self.rows, self.made)
+        found = row_labels(root, self.rows, self.made, self.near)
         if found is None:
             return False
         if found.paneled and self.made:

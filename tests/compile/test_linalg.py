@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from chainrule import cond, grad, jit, jvp, scan, value_and_grad, vmap, while_loop
-from chainrule.compile.linalg import operations
+from chainrule.compile import JitWarning
+from chainrule.compile.linalg import lapack, operations
 from chainrule.compile.linalg.forming import form_factors
 from chainrule.program.pytree import flatten
 from chainrule.trace.program import trace_program
@@ -221,6 +222,67 @@ def test_what_the_operations_mean() -> None:
     )
 
 
+def alike(f: Any, *args: Any) -> None:
+    """Require the same results but for the signs of vectors, which nothing determines."""
+    for a, b in zip(flatten(jit(f)(*args))[0], flatten(f(*args))[0], strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        tolerance = 2e3 * np.finfo(b.dtype).eps
+        np.testing.assert_allclose(np.abs(a), np.abs(b), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((1, 1), float),
+        ((3, 5), float),
+        ((4, 2, 2), float),
+        ((2, 7, 3), np.float32),
+        ((40, 40), float),
+    ],
+)
+def test_decompositions(shape: tuple[int, ...], dtype: Any) -> None:
+    a = RNG.standard_normal(shape).astype(dtype)
+
+    def f(a: Any) -> Any:
+        s = a @ turned(a) if shape[-2] <= shape[-1] else turned(a) @ a
+        parts = [*np.linalg.eigh(s), np.linalg.eigvalsh(s * 2)]
+        parts += [*np.linalg.svd(a, full_matrices=False), np.linalg.svdvals(a * 2)]
+        return [*parts, *np.linalg.qr(a)] if shape[-2] >= shape[-1] else parts
+
+    alike(f, a)
+    alike(lambda a: np.linalg.qr(turned(a) @ a)[1], a)
+
+
+def test_derivatives_of_decompositions() -> None:
+    a = matrix(4)
+
+    def f(a: Any) -> Any:
+        values, vectors = np.linalg.eigh(a + a.T)
+        q, r = np.linalg.qr(a)
+        u, s, vh = np.linalg.svd(a)
+        squares = vectors[0] ** 2 @ values, np.sum(q**2 @ r**2), u[0] ** 2 @ s + vh[0] ** 2 @ s
+        return sum(squares) + np.linalg.norm(a, "nuc")
+
+    same(value_and_grad(f), a, ulps=1e5)
+    loop = lambda a: scan(lambda c, _: (c + np.linalg.svdvals(a) * c[::-1], None), a[0], None, 4)[0]
+    same(grad(lambda a: np.sum(loop(a))), a, ulps=1e5)
+    names = [e.primitive.name for e in jit(value_and_grad(f)).lower(a).native.program.equations]
+    assert [names.count(n) for n in ("symmetric_eigen", "singular", "orthogonal")] == [1, 1, 1]
+
+
+@pytest.mark.filterwarnings("default::chainrule.compile.JitWarning")
+def test_without_lapack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lapack, "is_there", lambda: False)
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", "off")
+    a = matrix(40)
+    for f in (np.linalg.inv, lambda a: np.linalg.svdvals(a) + 1.0):
+        with pytest.warns(JitWarning, match="LAPACK"):
+            got = jit(f)(a)
+        np.testing.assert_allclose(got, f(a))
+    same(np.linalg.inv, matrix(8))
+
+
 ZERO = np.zeros((3, 3))
 SINGULAR = np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 1.0]])
 
@@ -235,6 +297,8 @@ SINGULAR = np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 1.0]])
         (lambda a: np.linalg.cholesky(a - np.eye(3)), "not positive definite"),
         (lambda a: scan(lambda c, x: (np.linalg.solve(a * x, c), None), a[0], a[0] + 1)[0], "Sing"),
         (lambda a: np.linalg.inv(a * np.ones((40, 1, 1))), "Singular matrix"),
+        (lambda a: np.linalg.svdvals(a * np.nan), "SVD did not converge"),
+        (lambda a: np.linalg.eigh(a * np.nan)[1], "Eigenvalues did not converge"),
     ],
 )
 def test_matrices_that_cannot_be_worked_with(f: Any, message: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
+from ..linalg.spectral import SPECTRAL, spectral_scratch
 from ..linalg.writers import solve_scratch
 from ..plan.schedule import Group
 from .ordering import sort_scratch
@@ -16,6 +17,7 @@ BYTES: dict[str, Callable[[Equation], int]] = {
     "lu_solve": solve_scratch,
     "argsort": sort_scratch,
     "argpartition": sort_scratch,
+    **dict.fromkeys(SPECTRAL, spectral_scratch),
 }
 
 

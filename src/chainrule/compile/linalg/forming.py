@@ -6,7 +6,7 @@ determinant. What is triangular, such as a factor of Cholesky's, needs no factor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,18 @@ from ...trace.body import Body
 from ...trace.program import trace_program
 from . import operations
 
-FORMED = frozenset({"solve", "inv", "det", "log_abs_det", "sign_of_det"})
+SYSTEMS = frozenset({"solve", "inv", "det", "log_abs_det", "sign_of_det"})
+DECOMPOSED = {
+    "eigenvalues": operations.SYMMETRIC_EIGEN,
+    "eigenvectors": operations.SYMMETRIC_EIGEN,
+    "singular_values": operations.SINGULAR,
+    "left_singular_vectors": operations.SINGULAR,
+    "right_singular_vectors": operations.SINGULAR,
+    "qr_q": operations.ORTHOGONAL,
+    "qr_r": operations.ORTHOGONAL,
+}
+FORMED = SYSTEMS | DECOMPOSED.keys()
+_VALUES = frozenset({"eigenvalues", "singular_values"})
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -66,6 +77,11 @@ class _Forming:
         self.equations: list[Equation] = []
 
     def run(self, equations: Sequence[Equation]) -> list[Equation]:
+        self.with_vectors = {
+            (e.operands[0], DECOMPOSED[e.primitive.name])
+            for e in equations
+            if e.primitive.name in DECOMPOSED.keys() - _VALUES and type(e.operands[0]) is Var
+        }
         for equation in equations:
             bodies = {k: v for k, v in equation.params.items() if type(v) is Body}
             if bodies:
@@ -110,6 +126,8 @@ class _Forming:
     def _form(self, equation: Equation) -> bool:
         """Write something instead of an equation, if that is possible."""
         a = equation.operands[0]
+        if equation.primitive.name in DECOMPOSED:
+            return self._decompose(equation, a)
         type_ = a.type if type(a) is Var else array_type(a)
         dtype = equation.out.type.dtype
         if dtype not in _FLOATS or type_.dtype.kind == "c" or not type_.shape[-1]:
@@ -122,6 +140,24 @@ class _Forming:
         else:
             factors, _ = self._factored(a, dtype, equation.origin)
             self._write(equation, _DETERMINANTS[name], factors)
+        return True
+
+    def _decompose(self, equation: Equation, a: Any) -> bool:
+        """Write a result of a decomposition as a part of it; all parts of it are computed once."""
+        name = equation.primitive.name
+        if type(a) is not Var or a.type.dtype not in _FLOATS or not a.type.size:
+            return False
+        primitive = DECOMPOSED[name]
+        key = a, primitive
+        if key not in self.factors:
+            params: dict[str, Any] = {}
+            if primitive is not operations.ORTHOGONAL:
+                params["vectors"] = key in self.with_vectors
+            out = Var(a.id, None, primitive.type_rule(a.type, **params))
+            self.factors[key] = out
+            self.equations.append(Equation(primitive, (a,), params, (out,), equation.origin))
+        m, n = a.type.shape[-2:]
+        self._write(equation, lambda parts: _PARTS[name](parts, m, n), self.factors[key])
         return True
 
     def _solve(self, equation: Equation, a: Any, b: Any) -> None:
@@ -189,6 +225,24 @@ def _det(factors: Any) -> Any:
     return _sign_of_det(factors) * np.exp(_log_abs_det(factors))
 
 
+def _columns(parts: Any, rows: int, columns: int) -> Any:
+    """Return a matrix whose columns stand behind each other."""
+    return np.swapaxes(np.reshape(parts, (*parts.shape[:-1], columns, rows)), -1, -2)
+
+
+def _rows(parts: Any, rows: int, columns: int) -> Any:
+    return np.reshape(parts, (*parts.shape[:-1], rows, columns))
+
+
+_PARTS: dict[str, Callable[[Any, int, int], Any]] = {
+    "eigenvalues": lambda p, m, n: p[..., n, :],
+    "eigenvectors": lambda p, m, n: np.swapaxes(p[..., :n, :], -1, -2),
+    "singular_values": lambda p, m, n: p[..., min(m, n) * m : min(m, n) * (m + 1)],
+    "left_singular_vectors": lambda p, m, n: _columns(p[..., : min(m, n) * m], m, min(m, n)),
+    "right_singular_vectors": lambda p, m, n: _columns(p[..., min(m, n) * (m + 1) :], min(m, n), n),
+    "qr_q": lambda p, m, n: _columns(p[..., : n * m], m, n),
+    "qr_r": lambda p, m, n: _rows(p[..., n * m :], n, n),
+}
 _DETERMINANTS = {"det": _det, "log_abs_det": _log_abs_det, "sign_of_det": _sign_of_det}
 
 

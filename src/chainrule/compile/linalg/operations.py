@@ -19,10 +19,13 @@ _INDEFINITE = (
     "Matrix is not positive definite",
     "add a small multiple of the identity, as rounding may have made an eigenvalue negative",
 )
+_FINITE = "look for NaN and infinities in the matrix"
 COMPLAINTS = {
     "lu_solve": _SINGULAR,
     "triangular_solve": _SINGULAR,
     "cholesky": _INDEFINITE,
+    "symmetric_eigen": ("Eigenvalues did not converge", _FINITE),
+    "singular": ("SVD did not converge", _FINITE),
 }
 """What an operation says of a matrix that it cannot work with, in NumPy's words, and a remedy."""
 
@@ -110,3 +113,76 @@ TRIANGULAR_SOLVE = Primitive(
     text="{0}⁻¹ {1}",
 )
 """The solution of A x = b, or of Aᵀ x = b, for a matrix of which one triangle counts."""
+
+
+# -- decompositions ------------------------------------------------------------------------------
+
+
+def _symmetric_eigen(a: Any, *, vectors: bool) -> Any:
+    n = a.shape[-1]
+    out = np.zeros((*a.shape[:-2], n + 1, n), a.dtype)
+    if vectors:
+        out[..., n, :], found = np.linalg.eigh(a)
+        out[..., :n, :] = np.swapaxes(found, -1, -2)
+    else:
+        out[..., n, :] = np.linalg.eigvalsh(a)
+    return out
+
+
+SYMMETRIC_EIGEN = Primitive(
+    "symmetric_eigen",
+    _symmetric_eigen,
+    type_rule=lambda a, vectors: ArrayType((*a.shape[:-2], a.shape[-1] + 1, a.shape[-1]), a.dtype),
+    d=(made_late,),
+    text="eigh({0})",
+)
+"""Eigenvectors of a symmetric matrix as rows, and the eigenvalues in a row behind them.
+
+Without ``vectors`` only the last row means something.
+"""
+
+
+def _flat(*parts: Any) -> Any:
+    rows = (np.reshape(p, (*p.shape[:-2], -1)) for p in parts)
+    return np.concatenate(list(rows), -1)
+
+
+def _singular(a: Any, *, vectors: bool) -> Any:
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    if vectors:
+        u, s, vh = np.linalg.svd(a, full_matrices=False)
+        return _flat(np.swapaxes(u, -1, -2), s[..., None], np.swapaxes(vh, -1, -2))
+    s = np.linalg.svd(a, compute_uv=False)
+    zeros = np.zeros((*a.shape[:-2], k * (m + n)), a.dtype)
+    return np.concatenate([zeros[..., : k * m], s, zeros[..., k * m :]], -1)
+
+
+SINGULAR = Primitive(
+    "singular",
+    _singular,
+    type_rule=lambda a, vectors: ArrayType(
+        (*a.shape[:-2], min(a.shape[-2:]) * (sum(a.shape[-2:]) + 1)), a.dtype
+    ),
+    d=(made_late,),
+    text="svd({0})",
+)
+"""The singular value decomposition in one row: the columns of U, the values, those of Vᵀ.
+
+Without ``vectors`` only the values mean something.
+"""
+
+
+def _orthogonal(a: Any) -> Any:
+    q, r = np.linalg.qr(a)
+    return _flat(np.swapaxes(q, -1, -2), r)
+
+
+ORTHOGONAL = Primitive(
+    "orthogonal",
+    _orthogonal,
+    type_rule=lambda a: ArrayType((*a.shape[:-2], a.shape[-1] * sum(a.shape[-2:])), a.dtype),
+    d=(made_late,),
+    text="qr({0})",
+)
+"""The factors of a matrix with no more columns than rows: the columns of Q, the rows of R."""

@@ -75,7 +75,8 @@ def substitute(nest: Nest, triangle: Triangle, x: Matrix, columns: int) -> None:
         target = replace(x, nest=inner, pointer=given[1])
         _substitute(inner, triangle._replace(matrix=own), target, columns)
 
-    shared(nest, f"{name}_unit" if triangle.unit else name, [matrix.pointer, x.pointer], write)
+    name = f"{name}_unit" if triangle.unit else name
+    shared(nest, name, [matrix.pointer, x.pointer], write)
 
 
 def _substitute(nest: Writer, triangle: Triangle, x: Matrix, columns: int) -> None:

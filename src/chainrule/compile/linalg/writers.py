@@ -14,6 +14,7 @@ from ..plan.schedule import UnsupportedError, size_of
 from .elimination import small_cholesky, small_lu
 from .lapack import large_cholesky, large_lu, large_substitute
 from .matrices import Matrix, complain, on_stack
+from .spectral import SPECTRAL
 from .substitution import Triangle, has_zero, substitute
 
 if TYPE_CHECKING:
@@ -195,4 +196,5 @@ WRITERS: dict[str, Callable[[Nest, Equation], None]] = {
     "lu_solve": _lu_solve,
     "triangular_solve": _triangular_solve,
     "cholesky": _cholesky,
+    **SPECTRAL,
 }

@@ -7,6 +7,12 @@ import numpy as np
 from ...program.equation import Equation, Var
 from .schedule import HEAVY, Group, Schedule, size_of
 
+CUBIC = frozenset(  # the work of a matrix's factors grows with the third power of its size
+    (
+        *("lu", "lu_solve", "triangular_solve", "cholesky"),
+        *("symmetric_eigen", "singular", "orthogonal"),
+    )
+)
 RELEASED_FROM = 20_000.0  # ns of work for which giving the interpreter's lock away pays
 SHARED_FROM = 300_000.0  # ns of work for which waking other threads pays
 
@@ -53,6 +59,14 @@ def _weight(equation: Equation) -> float:
     if name in ("matmul", "einsum"):
         shapes = [np.shape(o) if type(o) is not Var else o.type.shape for o in equation.operands]
         return 0.05 * max(shape[-1] if shape else 1 for shape in shapes)
-    if name in ("lu", "lu_solve", "triangular_solve", "cholesky"):
+    if name in (
+        "lu",
+        "lu_solve",
+        "triangular_solve",
+        "cholesky",
+        "symmetric_eigen",
+        "singular",
+        "orthogonal",
+    ):
         return 1.0 + 0.05 * equation.inputs[0].type.shape[-1]
     return 1.0 if name in HEAVY else 0.2

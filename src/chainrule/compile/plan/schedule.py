@@ -55,6 +55,7 @@ OPAQUE = frozenset(
         *("lu", "lu_solve", "triangular_solve", "cholesky"),
         *("cumprod", "cummax", "cummin", "linear_recurrence", "count_nonzero", "argmax", "argmin"),
         *("argsort", "argpartition", "searchsorted"),
+        *("symmetric_eigen", "singular", "orthogonal"),
     )
 )
 # Where these have poles or no value, down from a bound, our kernels raise no flag.

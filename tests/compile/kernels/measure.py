@@ -18,10 +18,12 @@ from tests.compile.kernels.test_accuracy import DTYPES, errors, points
 from tests.compile.kernels.test_two_operands import power_operands
 
 ELEMENTS = 10_000
+SPECIAL = ("expit", "log_expit", "erf", "erfc", "xlogy", "xlog1py", "entr", "logit", "ndtr")
+SPECIAL += ("gammaln", "psi")
 PLAIN = {"pow": np.power, "arctan2": np.arctan2, "logaddexp": np.logaddexp}
-PLAIN |= {name: getattr(scipy.special, name) for name in ("expit", "log_expit", "erf", "erfc")}
-POSITIVE = {"log", "log2", "log10", "pow"}
-UNIT_INTERVAL = {"arcsin", "arccos", "arctanh"}
+PLAIN |= {name: getattr(scipy.special, name) for name in SPECIAL}
+POSITIVE = {"log", "log2", "log10", "pow", "xlogy", "entr", "gammaln", "psi"}
+UNIT_INTERVAL = {"arcsin", "arccos", "arctanh", "logit"}
 
 
 def fastest(name):
@@ -49,6 +51,8 @@ def operands(name, dtype):
         x[0] = np.abs(x[0])
     if name in UNIT_INTERVAL:
         x = x / 3.01
+    if name in ("xlogy", "logit"):
+        x = np.abs(x)
     if name == "arccosh":
         x = 1.0 + np.abs(x)
     return [np.ascontiguousarray(row, dtype) for row in x]

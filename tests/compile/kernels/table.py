@@ -30,6 +30,18 @@ def erfc(x):
     return mp.erfc(x) if x < 1000 else mp.mpf(0)
 
 
+def logit(x):
+    return mp.log(x / (1 - x)) if 0 < x < 1 else (-mp.inf if x == 0 else mp.inf)
+
+
+def ndtr(x):
+    return erfc(-x / mp.sqrt(2)) / 2
+
+
+def entr(x):
+    return -mp.inf if x < 0 else (mp.mpf(0) if x == 0 else -x * mp.log(x))
+
+
 LN2 = float(np.log(2.0))
 OVERFLOW = (709.782712893384, 88.722839)
 UNDERFLOW = (-708.396, -745.13, -87.33655, -103.972)
@@ -80,6 +92,11 @@ CASES = {
     "erfc": Case(
         erfc, scipy.special.erfc, (*WIDE, (5.0, 27.5)), (0.5, -0.5, 9.19, 10.05, 26.54, 27.22)
     ),
+    "logit": Case(logit, scipy.special.logit, ((0.0, 1.0), (0.4, 0.6)), (0.5, 0.25, 1.0, 1e-300)),
+    "ndtr": Case(
+        ndtr, scipy.special.ndtr, (*WIDE, (-39.0, -5.0)), (0.0, 0.708, -0.708, -14.2, -37.5, 8.3)
+    ),
+    "entr": Case(entr, scipy.special.entr, ((0.0, 2.0), (0.0, 1e6)), (0.0, 1.0, 0.36)),
 }
 
 # what the documentation promises, in units of the last place
@@ -111,4 +128,11 @@ BOUNDS = {
     "erfc": 2.0,
     "pow": 1.4,
     "logaddexp": 2.0,
+    "xlogy": 1.6,
+    "xlog1py": 1.6,
+    "entr": 1.6,
+    "logit": 1.6,
+    "ndtr": 2.0,
+    "gammaln": 2.0,  # in a test of its own
+    "psi": 3.5,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import ir
-from . import error_function, exponential, inverse, logarithm, power, trigonometric
+from . import error_function, exponential, gamma, inverse, logarithm, power, special, trigonometric
 from .expression import Number
 
 Emitter = Callable[..., ir.Value]
@@ -52,6 +52,13 @@ _KERNELS: tuple[Callable[..., Number], ...] = (
     error_function.erfc,
     power.pow,
     power.logaddexp,
+    special.xlogy,
+    special.xlog1py,
+    special.entr,
+    special.logit,
+    special.ndtr,
+    gamma.gammaln,
+    gamma.psi,
 )
 
 EMITTERS: dict[str, Emitter] = {kernel.__name__: _emitter(kernel) for kernel in _KERNELS}

@@ -1,10 +1,11 @@
-"""Compute the coefficients of the kernels; ``python -m chainrule.compile.kernels.fit`` prints them.
+"""Compute the coefficients and tables of the kernels.
 
-With the word ``tables`` it prints the tables of the kernels for whole vectors.
+``python -m chainrule.compile.kernels.fit coefficients`` prints ``coefficients.py``; likewise
+``gamma_coefficients`` and ``tables``.
 
 Each polynomial is the best approximation in the sense of Chebyshev, found by the exchange
 algorithm of Remez (Muller, *Elementary Functions*, chapter 3) in 50 digits, and then rounded.
-The output is ``coefficients.py`` and ``tables.py``. Only this module needs mpmath.
+Only this module needs mpmath.
 """
 
 from __future__ import annotations
@@ -121,6 +122,24 @@ def _scaled_erfc(t: Any) -> Any:
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
+def _stirling(z: Any) -> Any:
+    x = 1 / mp.sqrt(z)
+    rest = mp.loggamma(x) - (x - mp.mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2
+    return rest * x
+
+
+@functools.cache
+def _psi_root() -> Any:
+    """Return where ψ is 0."""
+    with mp.workdps(4 * DIGITS):
+        return mp.findroot(mp.digamma, mp.mpf("1.4616321449683623"))
+
+
+def _psi_tail(z: Any) -> Any:
+    x = 1 / mp.sqrt(z)
+    return (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) / z
+
+
 HALF_LN2 = mp.mpf("0.34658")
 SMALL_LN2 = mp.mpf("0.021661")  # ln(2) / 32
 LARGEST_S = mp.mpf("0.17158")  # (sqrt(2) - 1) / (sqrt(2) + 1)
@@ -173,6 +192,22 @@ FITS: dict[str, Fit] = {
     "ERF": Fit(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1, 0, 1, 11, 6),
     # (1 + 2 x) exp(x²) erfc(x) in t = (x - 4) / (x + 4), from x = 1/2 to 28
     "ERFCX": Fit(_scaled_erfc, -mp.mpf(7) / 9, mp.mpf(3) / 4, 21, 10),
+}
+
+GAMMA_FITS: dict[str, Fit] = {
+    # log Γ(2 + u) / (u (1 + u))
+    "GAMMALN": Fit(lambda u: mp.loggamma(2 + u) / (u * (1 + u)), "-0.5", "0.5", 19, 8),
+    # what Stirling's formula lacks, times x, in z = 1/x², from x = 8
+    "STIRLING": Fit(_stirling, 0, mp.mpf(1) / 64, 7, 2),
+    # log(x) - 1/(2x) - ψ(x) in z = 1/x², divided by z, from x = 8
+    "PSI": Fit(_psi_tail, 0, mp.mpf(1) / 64, 7, 2),
+    # ψ near its positive root, divided by the distance from it, from x = 1 to 2
+    "PSI_NEAR": Fit(lambda u: mp.digamma(_psi_root() + u) / u, "-0.4617", "0.5384", 22, 9),
+    # sin(π r) / (π r) and cos(π r) in z = r²
+    "SINPI": Fit(
+        lambda z: mp.sin(mp.pi * mp.sqrt(z)) / (mp.pi * mp.sqrt(z)), 0, mp.mpf(1) / 4, 8, 4
+    ),
+    "COSPI": Fit(lambda z: mp.cos(mp.pi * mp.sqrt(z)), 0, mp.mpf(1) / 4, 9, 5),
 }
 
 
@@ -235,10 +270,14 @@ CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {
     "LOG2_E": (lambda: 1 / mp.log(2), 2),
     "LOG10_E": (lambda: 1 / mp.log(10), 2),
     "LOG10_2": (lambda: mp.log(2) / mp.log(10), 2),
+    "SQRT_HALF": (lambda: mp.sqrt(mp.mpf(1) / 2), 2),
     "TWO_THIRDS": (lambda: mp.mpf(2) / 3, 2),
     "HALF_PI": (lambda: mp.pi / 2, 4),
     "TWO_OVER_PI": (lambda: 2 / mp.pi, 1),
 }
+
+
+GAMMA_CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {"PSI_ROOT": (_psi_root, 2)}
 
 
 def _lines(name: str, values: tuple[tuple[float, ...], tuple[float, ...]]) -> list[str]:
@@ -260,19 +299,32 @@ def _head(subject: str) -> list[str]:
     ]
 
 
-def module() -> str:
-    """Return the text of ``coefficients.py``."""
-    lines = [*_head("Coefficients"), "Table = dict[int, tuple[float, ...]]", ""]
-    for name, (value, parts) in CONSTANTS.items():
+def _polynomials(
+    constants: dict[str, tuple[Callable[[], Any], int]], fits: dict[str, Fit]
+) -> list[str]:
+    lines = []
+    for name, (value, parts) in constants.items():
         lines += _lines(name, (split(value(), 64, parts), split(value(), 32, parts)))
-    for name, fit in FITS.items():
+    for name, fit in fits.items():
         columns = []
         for width, degree in ((64, fit.degree64), (32, fit.degree32)):
             coefficients, worst = remez(fit, degree)
             columns.append(tuple(rounded(c, width) for c in coefficients))
             lines.append(f"# {width} bits: greatest error {mp.nstr(worst, 2)}, degree {degree}")
         lines += _lines(name, (columns[0], columns[1]))
-    return "\n".join(lines)
+    return lines
+
+
+def module() -> str:
+    """Return the text of ``coefficients.py``."""
+    lines = [*_head("Coefficients"), "Table = dict[int, tuple[float, ...]]", ""]
+    return "\n".join(lines + _polynomials(CONSTANTS, FITS))
+
+
+def gamma() -> str:
+    """Return the text of ``gamma_coefficients.py``."""
+    lines = [*_head("Gamma coefficients"), "from .coefficients import Table", ""]
+    return "\n".join(lines + _polynomials(GAMMA_CONSTANTS, GAMMA_FITS))
 
 
 def tables() -> str:
@@ -283,6 +335,8 @@ def tables() -> str:
     return "\n".join(lines)
 
 
+MODULES = {"coefficients": module, "gamma_coefficients": gamma, "tables": tables}
+
 if __name__ == "__main__":
     with mp.workdps(DIGITS):
-        print(tables() if sys.argv[1:] == ["tables"] else module(), end="")
+        print(MODULES[sys.argv[1]](), end="")

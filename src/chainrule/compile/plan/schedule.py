@@ -45,6 +45,13 @@ HEAVY = frozenset(
         "erf",
         "logaddexp",
         "div",
+        "entr",
+        "gammaln",
+        "logit",
+        "ndtr",
+        "psi",
+        "xlog1py",
+        "xlogy",
     ]
 )
 _RENAMING = frozenset({"alias", "stop_gradient", "cast", "cast_to_integer", "real"})

@@ -1,0 +1,67 @@
+"""Functions of statistics: entropies, log-odds and the normal distribution."""
+
+from __future__ import annotations
+
+import math
+
+from .coefficients import SQRT_HALF
+from .double_double import Double, fast_two_sum, two_product
+from .error_function import beyond_x, complement
+from .expression import Number, fma
+from .logarithm import LN_2, log, log1p, log1p_of_sum
+
+NDTR_NEAR = 0.708  # times √½ is just within reach of the approximation beyond
+# from here on the distribution is 0 at the one end and 1 at the other
+NDTR_VANISHED = {64: 38.6, 32: 14.3}
+
+
+def xlogy(x: Number, y: Number) -> Number:
+    """Return ``x log(y)``, which is 0 where x is 0."""
+    nothing = x.equals(0.0) & y.equals(y)
+    # an infinite logarithm times 0 would raise a flag
+    return nothing.choose(0.0, x * log(nothing.choose(1.0, y)))
+
+
+def xlog1py(x: Number, y: Number) -> Number:
+    """Return ``x log(1 + y)``, which is 0 where x is 0."""
+    nothing = x.equals(0.0) & y.equals(y)
+    return nothing.choose(0.0, x * log1p(nothing.choose(0.0, y)))
+
+
+def entr(x: Number) -> Number:
+    """Return ``-x log(x)``, 0 where x is 0, and -inf below."""
+    result = -(x * log(x.at_least(0.0).equals(0.0).choose(1.0, x)))
+    return (x < 0.0).choose(-math.inf, x.equals(0.0).choose(0.0, result))
+
+
+def logit(x: Number) -> Number:
+    """Return ``log(x / (1 - x))``, as ``∓log(1 + (1 - 2t) / t)`` with t the smaller of both."""
+    format = x.format
+    above = x > 0.5
+    t = above.choose(1.0 - x, x)
+    top = fast_two_sum(x.constant(1.0), t * -2.0)
+    step = format.mantissa + 2
+    # a very small number is made greater: else its inverse would overflow
+    tiny = t < format.tiny * 2.0**step
+    inside = t > 0.0
+    bottom = inside.choose(t * tiny.choose(x.constant(2.0**step), 1.0), 1.0)
+    quotient = top.high / bottom
+    remainder = tiny.choose(0.0, fma(-quotient, bottom, top.high) + top.low)
+    size = log1p_of_sum(quotient, remainder / bottom) + tiny.choose(x.constant(step * LN_2), 0.0)
+    size = inside.choose(size, t.equals(0.0).choose(x.constant(math.inf), math.nan))
+    return above.choose(size, -size)
+
+
+def ndtr(x: Number) -> Number:
+    """Return the distribution function of the normal distribution."""
+    width = x.format.width
+    size = abs(x).at_most(NDTR_VANISHED[width])
+    root = two_product(size, SQRT_HALF[width][0])
+    low = fma(size, SQRT_HALF[width][1], root.low)
+    square = two_product(size * 0.5, size)
+    far = complement(Double(root.high, low), square, 0.5)
+    far = (x > 0.0).choose(1.0 - far, far)
+    small = root.high.at_most(0.51)
+    half = (small + (beyond_x(small) + low)).with_sign_of(x)
+    near = fma(half, 0.5, 0.5)
+    return (size < NDTR_NEAR).choose(near, x.is_nan().choose(x, far))

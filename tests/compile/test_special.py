@@ -1,0 +1,52 @@
+"""Functions of SciPy as native code, values and derivatives, beside the interpreter."""
+
+import numpy as np
+import pytest
+import scipy.special
+
+from chainrule import jit, value_and_grad
+from chainrule.compile import explain_compile
+
+UNIT = (0.01, 0.99)
+CASES = {
+    "gammaln": (0.05, 30.0),
+    "ndtr": (-8.0, 8.0),
+    "logit": UNIT,
+    "entr": UNIT,
+}
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", CASES)
+def test_values_and_derivatives(name, dtype, size):
+    function = getattr(scipy.special, name)
+    x = np.random.default_rng(0).uniform(*CASES[name], size).astype(dtype)
+    both = value_and_grad(lambda x: np.sum(function(x)))
+    assert not explain_compile(both, x).left
+    value, gradient = jit(both)(x)
+    expected, exact = both(x)
+    assert gradient.dtype == dtype
+    tolerance = 64 * np.finfo(dtype).eps
+    np.testing.assert_allclose(value, expected, rtol=tolerance)
+    np.testing.assert_allclose(gradient, exact, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["xlogy", "xlog1py"])
+def test_functions_of_two_operands(name):
+    function = getattr(scipy.special, name)
+    x, y = np.random.default_rng(1).uniform(0.1, 3.0, (2, 50))
+    x[::7] = 0.0
+    both = value_and_grad(lambda x, y: np.sum(function(x, y)), argnums=(0, 1))
+    assert not explain_compile(both, x, y).left
+    value, gradients = jit(both)(x, y)
+    expected, exact = both(x, y)
+    np.testing.assert_allclose(value, expected, rtol=1e-13)
+    np.testing.assert_allclose(gradients, exact, rtol=1e-13)
+
+
+def test_digamma_of_integers():
+    counts = np.arange(1, 40)
+    compiled = jit(lambda n: scipy.special.digamma(n) + scipy.special.gammaln(n))
+    expected = scipy.special.digamma(counts) + scipy.special.gammaln(counts)
+    np.testing.assert_allclose(compiled(counts), expected, rtol=1e-14)

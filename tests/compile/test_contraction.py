@@ -197,6 +197,34 @@ def test_no_window_is_copied():
     assert largest < 2 * 7 * 7 * 3 * 9  # that is the matrix of all windows
 
 
+STRIDED = [
+    ((2, 3, 11, 13), (4, 3, 3, 3), 2, 0),
+    ((2, 3, 11, 13), (4, 3, 3, 3), 2, 1),
+    ((2, 2, 12, 9), (3, 2, 4, 2), 2, 0),
+    ((1, 2, 17, 16), (3, 2, 5, 5), 3, 0),
+    ((2, 2, 9, 9), (2, 2, 2, 2), 3, 0),
+    ((2, 2, 9, 9), (2, 2, 1, 3), 2, 0),
+    ((2, 2, 19), (4, 2, 4), 3, 1),
+]
+
+
+@pytest.mark.parametrize(("shape", "kernel", "stride", "padding"), STRIDED)
+def test_no_zeros_between_steps_are_multiplied(shape: Any, kernel: Any, stride: int, padding: int):
+    x, w = arrays(shape, kernel)
+    loss = lambda x, w: np.sum(np.sin(convolve(x, w, stride=stride, padding=padding)))
+    backward = grad(loss, (0, 1))
+    program = formed(backward, x, w)
+    for got, theirs in zip(program.evaluate(x, w), backward(x, w), strict=True):
+        close(got, theirs)
+    for got, theirs in zip(jit(backward)(x, w), backward(x, w), strict=True):
+        close(got, theirs)
+    work = [np.prod(e.params["sizes"]) for e in program.equations if "sizes" in e.params]
+    taken = [n // stride + 1 for n in kernel[2:] if n > 1]
+    room = [n + 2 * padding + stride for n in shape[2:]]
+    most = np.prod([*shape[:1], *kernel[:2], *room, *taken]) * (1 if len(taken) == len(room) else 4)
+    assert max(work) <= most
+
+
 def test_a_transposed_convolution():
     x, w = arrays((2, 3, 5, 4), (3, 2, 3, 3))
     f = lambda x, w: np.sum(np.sin(convolve_transposed(x, w, stride=2, padding=1)))

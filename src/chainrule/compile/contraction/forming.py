@@ -19,6 +19,7 @@ from . import operations  # noqa: F401  they register themselves
 from .captured import NOTHING, Fixed, form_within
 from .chains import Chain, Overlap, chain_of
 from .paths import expand
+from .phases import by_phases
 from .planning import alternating, pack
 from .selects import Rewriting, move_selects
 from .spec import Spec, resolve_overlaps, spec_of
@@ -76,14 +77,24 @@ def write(
     fixed: Fixed,
 ) -> None:
     """Write a contraction down, with the copies that it reads."""
-    spec = resolve_overlaps(to, spec, overlaps).merged()
+    shape = chain.end.type.shape
+    phased = by_phases(to, spec, overlaps, shape)
+    if phased is not None:
+        spec, shape = phased
+    else:
+        spec = resolve_overlaps(to, spec, overlaps)
+    spec = spec.merged()
     spec = pack(to, spec, chain.end.type.dtype, fixed).merged()
     spec = alternating(to, spec, fixed)
-    to.add(
+    is_longer = shape != chain.end.type.shape
+    end = to.add(
         "contraction",
         spec.left.base,
         spec.right.base,
         origin=equation.origin,
-        out=chain.end,
-        **spec.params(chain.end.type.shape),
+        out=None if is_longer else chain.end,
+        **spec.params(shape),
     )
+    if is_longer:
+        part = tuple(slice(0, n) for n in chain.end.type.shape)
+        to.add("getitem", end, origin=equation.origin, out=chain.end, spec=part)

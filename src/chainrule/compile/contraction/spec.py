@@ -188,10 +188,10 @@ def resolve_overlaps(to: Rewriting, spec: Spec, overlaps: tuple[Overlap, ...]) -
     the other way round, a sum over j of ``a'[s - j·within]``, where a' has the elements of a in
     steps with zeros around and between them.
     """
-    real = [o for o in overlaps if None not in _pair(spec, o)]
+    real = [o for o in overlaps if None not in pair_of(spec, o)]
     out = list(spec.out)
     for overlap in overlaps:
-        for k in _pair(spec, overlap):
+        for k in pair_of(spec, overlap):
             if k is not None and overlap not in real:
                 first = out[k] == -2 * overlap.axis - 1
                 out[k] = overlap.stride * (overlap.step if first else overlap.within)
@@ -199,16 +199,17 @@ def resolve_overlaps(to: Rewriting, spec: Spec, overlaps: tuple[Overlap, ...]) -
     return _padded(to, spec, real) if real else spec
 
 
-def _pair(spec: Spec, overlap: Overlap) -> tuple[int | None, int | None]:
+def pair_of(spec: Spec, overlap: Overlap) -> tuple[int | None, int | None]:
+    """Return the labels of positions and of windows; None for one of length 1."""
     return _label(spec, -2 * overlap.axis - 1), _label(spec, -2 * overlap.axis - 2)
 
 
 def _padded(to: Rewriting, spec: Spec, overlaps: list[Overlap]) -> Spec:
-    first = _pair(spec, overlaps[0])[0]
+    first = pair_of(spec, overlaps[0])[0]
     moving = spec.left if spec.left.strides[first] else spec.right  # type: ignore[index]
     labels = [k for k, s in enumerate(moving.strides) if s]
     labels.sort(key=lambda k: -abs(moving.strides[k]))
-    around = {_pair(spec, o)[0]: o for o in overlaps}
+    around = {pair_of(spec, o)[0]: o for o in overlaps}
     shape, starts, steps = [], [], []
     for k in labels:
         o = around.get(k)
@@ -231,7 +232,7 @@ def _padded(to: Rewriting, spec: Spec, overlaps: list[Overlap]) -> Spec:
     for k, stride in rows.items():
         strides[k] = stride
     for p, o in around.items():
-        q = _pair(spec, o)[1]
+        q = pair_of(spec, o)[1]
         assert p is not None
         assert q is not None
         sizes[p], out[p], out[q] = o.size, o.stride, 0

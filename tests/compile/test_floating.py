@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from chainrule import jit, scan, value_and_grad
+from chainrule.compile.emit import floating
+from chainrule.compile.emit.floating import DIVIDE, INVALID, Monitor
 from chainrule.compile.native import Native
 
 X = np.linspace(-2.0, 2.0, 41)
@@ -131,3 +133,23 @@ def test_donated_arguments_are_not_looked_at_again():
     f = jit(lambda x: 1.0 / x, donate=(0,))
     with np.errstate(all="raise"), pytest.raises(FloatingPointError, match="divide by zero"):
         f(np.zeros(3))
+
+
+def test_false_alarms_are_looked_into_more_and_more_seldom(monkeypatch):
+    compiled = jit(lambda x: 1.0 / x)
+    ordinary, with_zero = np.ones(3), np.array([1.0, 0.0, 2.0])
+    monitor = Monitor(compiled.lower(ordinary).native.program)
+    looks = []
+    find = floating.find
+    monkeypatch.setattr(floating, "find", lambda *args: looks.append(1) or find(*args))
+    with np.errstate(divide="warn", over="warn", invalid="warn", under="ignore"):
+        for _ in range(100):
+            monitor.tell([ordinary], DIVIDE, True)
+        assert 1 <= len(looks) <= 8
+        # but at once where it could be an exception, and if it is something else
+        with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+            monitor.tell([with_zero], DIVIDE, True)
+        with np.errstate(all="ignore"):
+            monitor.tell([with_zero], DIVIDE, True)
+        with pytest.warns(RuntimeWarning, match="divide by zero"):
+            monitor.tell([with_zero], DIVIDE | INVALID, True)

@@ -24,7 +24,16 @@ INVALID, DIVIDE, OVERFLOW = 1, 4, 8
 _KINDS = {"divide": DIVIDE, "over": OVERFLOW, "invalid": INVALID}
 _TEXTS = {"divide by zero": "divide", "overflow": "over", "invalid value": "invalid"}
 _NAMES = {kind: text for text, kind in _TEXTS.items()}
+_USUAL = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 _registry: dict[Any, Any] = {}
+# What holds the state of errstate: asking for the object is ten times as fast as for its contents.
+_holder: Any = getattr(getattr(np, "_core", None), "umath", None)
+_holder = getattr(_holder, "_extobj_contextvar", None)
+
+
+def _state() -> Any:
+    """Return an object that is another one where ``np.errstate`` is; a new one if in doubt."""
+    return object() if _holder is None else _holder.get()
 
 
 class Event(NamedTuple):
@@ -51,6 +60,7 @@ class Monitor:
         self.known: dict[int, list[Event]] = {}
         self._calls = 0
         self._next = 0
+        self._calm: Any = object()
 
     def tell(self, leaves: Sequence[Any], flags: int, intact: bool) -> None:
         """Do what the user's ``np.errstate`` says about flags.
@@ -64,7 +74,12 @@ class Monitor:
         intact : bool
             Whether the arguments are still what they were.
         """
+        state = _state()
+        if state is self._calm and self.known.get(flags) == [] and self._calls + 1 < self._next:
+            self._calls += 1  # a false alarm, as before, and nobody wants an exception
+            return
         modes: dict[str, str] = dict(np.geterr())  # type: ignore[arg-type]
+        self._calm = state if modes == _USUAL else object()
         wanted = {kind for kind, flag in _KINDS.items() if flags & flag and modes[kind] != "ignore"}
         if not wanted:
             return

@@ -45,6 +45,15 @@ def test_functions_of_two_operands(name):
     np.testing.assert_allclose(gradients, exact, rtol=1e-13)
 
 
+def test_plain_functions_of_two_operands():
+    x, y = np.array([[3.0, -0.0, 0.0, -2.0, np.inf], [4.0, -1.0, 0.5, 0.0, 1.0]])
+    f = lambda x, y: (np.hypot(x, y), np.copysign(x, y), np.heaviside(x, y), np.isinf(x))
+    assert not explain_compile(f, x, y).left
+    for got, expected in zip(jit(f)(x, y), f(x, y), strict=True):
+        np.testing.assert_array_equal(got, expected)
+        np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
+
+
 def test_digamma_of_integers():
     counts = np.arange(1, 40)
     compiled = jit(lambda n: scipy.special.digamma(n) + scipy.special.gammaln(n))

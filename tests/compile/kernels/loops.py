@@ -15,7 +15,8 @@ I64 = ir.IntType(64)
 # kernels for whole vectors, where the processor has what they need
 WIDE = sorted(variants.WIDE) if engine.has(variants.NEEDED) else []
 KERNELS = [*EMITTERS, *(f"wide {name}" for name in WIDE)]
-OPERANDS = {"pow": 2, "logaddexp": 2, "arctan2": 2, "xlogy": 2, "xlog1py": 2}
+OPERANDS = {"pow": 2, "logaddexp": 2, "arctan2": 2, "xlogy": 2, "xlog1py": 2, "hypot": 2}
+OPERANDS |= {"copysign": 2, "heaviside": 2}
 
 
 def loop_ir(emit, dtype, operands=1):

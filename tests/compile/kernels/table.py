@@ -133,6 +133,9 @@ BOUNDS = {
     "entr": 1.6,
     "logit": 1.6,
     "ndtr": 2.0,
+    "hypot": 1.0,
+    "copysign": 0.0,
+    "heaviside": 0.0,
     "gammaln": 2.0,  # in a test of its own
     "psi": 3.5,
 }

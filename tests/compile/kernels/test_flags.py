@@ -25,6 +25,7 @@ TEXTS = {"invalid": INVALID, "divide": DIVIDE, "overflow": OVERFLOW}
 EVENTS = {"log", "log2", "log10", "log1p", "pow", "xlog1py"}
 AT_INFINITY = {"sinh", "cosh", "arcsinh", "entr", "logit"}  # flags there are documented
 PLAIN = {"pow": np.power, "arctan2": np.arctan2, "logaddexp": np.logaddexp}
+PLAIN |= {name: getattr(np, name) for name in ("hypot", "copysign", "heaviside")}
 PLAIN |= {name: getattr(scipy.special, name) for name in ("xlogy", "xlog1py", "gammaln", "psi")}
 
 

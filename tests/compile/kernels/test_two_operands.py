@@ -10,6 +10,8 @@ from tests.compile.kernels.loops import loop
 from tests.compile.kernels.table import BOUNDS
 from tests.compile.kernels.test_accuracy import DTYPES, errors, same
 
+TWO = ("pow", "logaddexp", "arctan2", "hypot", "copysign", "heaviside")
+
 
 def power_operands(dtype, count=400):
     """Bases of all exponents, bases near 1 with great exponents, results near both ends."""
@@ -42,7 +44,7 @@ def test_power_against_mpmath(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["pow", "logaddexp", "arctan2"])
+@pytest.mark.parametrize("name", TWO)
 def test_special_values_are_those_of_numpy(name, dtype):
     info = np.finfo(dtype)
     sizes = [0.0, info.smallest_subnormal, info.tiny, 0.5, 1.0, 1.5, 2.0, 3.0, 2.0**24 + 2]
@@ -50,7 +52,7 @@ def test_special_values_are_those_of_numpy(name, dtype):
     values = [np.nan, *sizes, *(-s for s in sizes)]
     x, y = np.array(list(itertools.product(values, values)), dtype).T
     x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
-    plain = {"pow": np.power, "logaddexp": np.logaddexp, "arctan2": np.arctan2}[name]
+    plain = np.power if name == "pow" else getattr(np, name)
     with np.errstate(all="ignore"):
         wanted = plain(x, y)
     got = loop(name, dtype)(x, y)
@@ -84,3 +86,16 @@ def test_arctan2_against_mpmath(dtype):
         exact = iter([mp.atan2(a, b) for a, b in zip(y.tolist(), x.tolist(), strict=True)])
         error = errors(got, x, lambda _: next(exact), dtype)
     assert error.max() <= BOUNDS["arctan2"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_hypot_against_mpmath(dtype):
+    rng, info = np.random.default_rng(17), np.finfo(dtype)
+    sizes = np.exp2(rng.uniform(info.minexp, info.maxexp - 1, 500))
+    x = (sizes * rng.choice([-1.0, 1.0], 500)).astype(dtype)
+    y = (x * np.exp2(rng.uniform(-30, 0, 500))).astype(dtype)
+    got = loop("hypot", dtype)(x, y)
+    with mp.workdps(60):
+        exact = iter([mp.hypot(a, b) for a, b in zip(x.tolist(), y.tolist(), strict=True)])
+        error = errors(got, x, lambda _: next(exact), dtype)
+    assert error.max() <= BOUNDS["hypot"]

@@ -130,6 +130,17 @@ def _sign(b: ir.IRBuilder, x: Value) -> Value:
     return b.select(b.fcmp_ordered("==", x, zero), zero, signed)
 
 
+def _beside_infinity(symbol: str) -> Callable[..., Value]:
+    """Return what compares a number's magnitude with infinity; a whole number is below."""
+
+    def emit(b: ir.IRBuilder, x: Value) -> Value:
+        if isinstance(x.type, ir.IntType):
+            return I1(symbol == "<")
+        return b.fcmp_ordered(symbol, intrinsic(b, "llvm.fabs", x), ir.Constant(x.type, np.inf))
+
+    return emit
+
+
 def _of_library(name: str) -> Callable[..., Value]:
     return lambda b, x: intrinsic(b, f"llvm.{name}", x)
 
@@ -166,10 +177,21 @@ OPERATIONS: dict[str, Callable[..., Value]] = {
     "bitwise_xor": lambda b, x, y: b.xor(x, y),
     "invert": lambda b, x: b.not_(x),
     "isnan": lambda b, x: b.fcmp_unordered("uno", x, x),
-    "isfinite": lambda b, x: b.fcmp_ordered("==", b.fsub(x, x), ir.Constant(x.type, 0.0)),
+    "isfinite": _beside_infinity("<"),
+    "isinf": _beside_infinity("=="),
 }
 COMPARISONS = frozenset(
-    ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isfinite"]
+    [
+        "greater",
+        "greater_equal",
+        "less",
+        "less_equal",
+        "equal",
+        "not_equal",
+        "isnan",
+        "isfinite",
+        "isinf",
+    ]
 )
 LOGICAL = frozenset(["logical_and", "logical_or", "logical_not", "logical_xor"])
 

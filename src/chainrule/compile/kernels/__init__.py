@@ -57,6 +57,9 @@ _KERNELS: tuple[Callable[..., Number], ...] = (
     special.entr,
     special.logit,
     special.ndtr,
+    special.hypot,
+    special.copysign,
+    special.heaviside,
     gamma.gammaln,
     gamma.psi,
 )

@@ -1,4 +1,4 @@
-"""Functions of statistics: entropies, log-odds and the normal distribution."""
+"""Functions of statistics, and simple ones of two operands."""
 
 from __future__ import annotations
 
@@ -65,3 +65,30 @@ def ndtr(x: Number) -> Number:
     half = (small + (beyond_x(small) + low)).with_sign_of(x)
     near = fma(half, 0.5, 0.5)
     return (size < NDTR_NEAR).choose(near, x.is_nan().choose(x, far))
+
+
+def hypot(x: Number, y: Number) -> Number:
+    """Return the length of the vector (x, y)."""
+    a, b = abs(x), abs(y)
+    great = (a > b).choose(a, b)
+    step = 2.0 ** (x.format.bias // 2 - 10)
+    large, small = great > step, great < 1.0 / step
+    # by a power of 2, so that squares neither overflow nor vanish; the largest numbers by two
+    down, up = 1.0 / (step * 2.0**24), step * 2.0**24
+    factor = large.choose(x.constant(down), small.choose(x.constant(up), 1.0))
+    a, b = a * factor, b * factor
+    length = fma(a, a, b * b).sqrt()
+    result = length * large.choose(x.constant(up), small.choose(x.constant(down), 1.0))
+    infinite = a.equals(math.inf) | b.equals(math.inf)
+    return infinite.choose(math.inf, result)
+
+
+def copysign(x: Number, y: Number) -> Number:
+    """Return x with the sign of y."""
+    return x.with_sign_of(y)
+
+
+def heaviside(x: Number, y: Number) -> Number:
+    """Return 0 for negative, 1 for positive x, and y at 0."""
+    step = (x < 0.0).choose(0.0, (x > 0.0).choose(1.0, x))
+    return x.equals(0.0).choose(y, step)

@@ -33,8 +33,8 @@ def plans(f: Any, *args: Any) -> list[strips.StripPlan]:
 def always(monkeypatch: Any) -> None:
     """Let nests be joined however small the arrays are, and strips be short."""
     monkeypatch.setattr(strips, "LEAST", 0)
-    monkeypatch.setattr(strips, "CACHE", 600)
-    monkeypatch.setattr(strips, "HEIGHT", 0)
+    for name, value in (("CACHE", 600), ("SECOND", 2000), ("HEIGHT", 0), ("TALL", 0)):
+        monkeypatch.setattr(strips, name, value)
     monkeypatch.setenv("CHAINRULE_CACHE_DIR", "")
 
 
@@ -60,6 +60,21 @@ def attention(x: Any, w: Any) -> Any:
     return np.sum((e / np.sum(e, -1, keepdims=True)) @ x * x)
 
 
+def column_sums(x: Any, w: Any) -> Any:
+    """Sums over the rows, of which one is needed by the rows again."""
+    y = np.tanh(x @ w)
+    centre = np.mean(y, axis=0)
+    return np.sum((y - centre) ** 2) + np.sum(np.max(y, 0)) + np.max(np.sum(np.exp(y), 0))
+
+
+def mixture(x: Any, means: Any, factors: Any) -> Any:
+    centred = x[:, None, :] - means
+    scaled = np.einsum("kij,nkj->nki", factors, centred)
+    inner = -0.5 * np.sum(scaled**2, axis=2)
+    m = np.max(inner, axis=-1, keepdims=True)
+    return np.sum(np.log(np.sum(np.exp(inner - m), axis=-1)) + m[..., 0])
+
+
 def shifted_rows(x: Any, w: Any) -> Any:
     """Rows that need other rows: what must not be run row by row."""
     y = np.exp(x)
@@ -74,6 +89,12 @@ CASES = [
     (layer_norm, (X, RNG.standard_normal(COLUMNS)), 2),
     (logistic, (RNG.standard_normal(COLUMNS), X, np.sign(X[:, 0])), 1),
     (attention, (RNG.standard_normal((6, 5, 4)), RNG.standard_normal((4, 4))), 2),
+    (column_sums, (X, RNG.standard_normal((COLUMNS, 5))), 2),
+    (
+        mixture,
+        (X, RNG.standard_normal((3, COLUMNS)), RNG.standard_normal((3, COLUMNS, COLUMNS)) / 3),
+        3,
+    ),
     (shifted_rows, (X, RNG.standard_normal(COLUMNS)), 2),
 ]
 
@@ -145,3 +166,17 @@ def test_weights_are_not_read_again_for_each_strip():
     f = value_and_grad(lambda w, x: np.mean(np.maximum(x @ w, 0) ** 2))
     cuts = [cut for plan in plans(f, w, x) for cut in plan.cuts.values()]
     assert all(cut.paneled for cut in cuts)  # they are in the second cache then
+
+
+def test_matrices_that_fit_into_the_second_cache_are_read_again_for_long_strips():
+    x = RNG.standard_normal((1000, 40))
+    args = x, RNG.standard_normal((5, 40)), RNG.standard_normal((5, 40, 40)) / 7
+    (plan,) = plans(value_and_grad(mixture, (1, 2)), *args)
+    names = [r.primitive.name for g in plan.groups for r in g.roots]
+    assert names.count("contraction") >= 2
+    assert plan.length >= 20
+    value, gradients = jit(value_and_grad(mixture, (1, 2)))(*args)
+    expected, theirs = value_and_grad(mixture, (1, 2))(*args)
+    close(value, expected, 1e-12)
+    for mine, other in zip(gradients, theirs, strict=True):
+        close(mine, other, 1e-11)

@@ -13,6 +13,7 @@ from ..transform.directions import along_directions
 from ..transform.one_hot import compare_with_indices
 from ..transform.shifted_slices import slices_as_windows
 from ..transform.simplification import simplify
+from ..transform.summing import sum_before_products
 from ..transform.taping import tape_loops
 from .linalg.forming import form_factors
 from .plan.writing import additions_in_place, masks_as_assignments
@@ -35,7 +36,7 @@ def lowered(program: Program) -> Program:
 
         given = tuple(masks_as_assignments(program.equations))
         program = reroll(program.replace(equations=given), minimum=REPEATS)
-    program = form_factors(simplify(program))
+    program = form_factors(sum_before_products(simplify(program)))
     if any(e.primitive.name == "embed" or _has_bodies(e) for e in program.equations):
         from ..transform.looping import improve_loops
 

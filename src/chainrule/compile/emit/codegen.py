@@ -101,6 +101,7 @@ class Nest:
         self.reach: Any = None  # who takes circular functions, see `circular`
         self.wide = False  # whether loops are long, so that there are kernels for whole vectors
         self.wide_calls = 0
+        self.is_part_of_sum = False  # whether somebody else clears and finishes sums in memory
 
     # -- memory ----------------------------------------------------------------------------------
 
@@ -394,13 +395,12 @@ class Nest:
         domain = self.group.domain
         sums = [Accumulator(self, r) for r in self.group.roots if r.primitive.name in REDUCTIONS]
         plain = [r for r in self.group.roots if r.primitive.name not in REDUCTIONS]
-        for total in sums:
-            if not total.trailing:
-                total.clear()
+        in_memory = [t for t in sums if not (t.trailing or self.is_part_of_sum)]
+        for total in in_memory:
+            total.clear()
         self._level(0, (), domain, sums, plain)
-        for total in sums:
-            if not total.trailing:
-                total.finish_all()
+        for total in in_memory:
+            total.finish_all()
 
     def _level(
         self,

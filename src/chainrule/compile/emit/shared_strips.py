@@ -2,7 +2,7 @@
 
 A chunk is a run of strips, always the same ones. What is local to a strip has as many places as
 there are chunks, but a chunk takes the first free one: so a single thread, which has one chunk at a
-time, finds the same memory in its cache all the time. Sums over rows by contractions have a place
+time, finds the same memory in its cache all the time. Sums over rows have a place
 per chunk, and are added in order.
 """
 
@@ -21,16 +21,11 @@ from .scalar import I8, I64
 from .stripped import StripNest
 
 
-def _summed(strip: StripPlan) -> list[Var]:
-    """Return the results of contractions to which every strip contributes."""
-    return [out for out, cut in strip.cuts.items() if cut.accumulates]
-
-
 def _spares(strip: StripPlan) -> list[Var]:
     """Return memory for the sums of all chunks but the first."""
     return [
         Var(-1, None, ArrayType((strip.chunks - 1, *out.type.shape), out.type.dtype))
-        for out in _summed(strip)
+        for out in strip.added
     ]
 
 
@@ -51,7 +46,7 @@ class _Chunk(StripNest):
         number = b.sdiv(first, I64(strip.chunk))
         is_first = b.icmp_signed("==", number, I64(0))
         before = b.select(is_first, I64(0), b.sub(number, I64(1)))
-        summed = _summed(strip)
+        summed = strip.added
         for out, spare in zip(summed, self.slots[len(self.slots) - len(summed) :], strict=True):
             size = out.type.size * out.type.dtype.itemsize
             own = self._behind(self.pointer[spare], before, size)
@@ -101,7 +96,7 @@ class SharedStripNest(StripNest):
 
     def _add(self) -> None:
         """Add what the chunks have summed up, in order."""
-        summed = _summed(self.strip)
+        summed = self.strip.added
         for out, spare in zip(summed, self.slots[len(self.slots) - len(summed) :], strict=True):
             size, dtype = out.type.size, out.type.dtype
             with self.loop(I64(size)) as i:

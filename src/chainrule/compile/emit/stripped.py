@@ -184,10 +184,13 @@ class StripNest(Nest):
 
     def parts_in(self, module: ir.Module, name: str) -> list[Any]:
         """Return what writes the functions of the groups."""
-        return [
+        parts = [
             part_of(self.strip, module, f"{name}.{k}", inner, self.plan, self.buffers)
             for k, inner in enumerate(self.strip.groups)
         ]
+        for part in parts:
+            part.is_part_of_sum = True
+        return parts
 
     def write(self) -> ir.Function:
         """Write the function and its parts."""
@@ -209,7 +212,7 @@ class StripNest(Nest):
             part.write()
         strip, b = self.strip, self.b
         width = sum(map(len, self.whole))
-        for var in (out for out, cut in strip.cuts.items() if cut.accumulates):
+        for var in strip.added:
             _clear(b, self.pointer[var], I64(var.type.size * var.type.dtype.itemsize))
         with self.loop(last, first, step=strip.length) as begin:
             end = b.add(begin, I64(strip.length))

@@ -335,8 +335,12 @@ def _repeated(groups: list[Group], stored: set[Var], producer: dict[Var, Equatio
             seen.add(var)
             users.setdefault(var, set()).add(number)
             waiting.extend(producer[var].inputs)
-    return {
-        var
-        for var, where in users.items()
-        if len(where) > 1 and producer[var].primitive.name in HEAVY
-    }
+    return {var for var, where in users.items() if len(where) > 1 and is_heavy(producer[var])}
+
+
+def is_heavy(equation: Equation) -> bool:
+    """Tell whether a value costs more to compute again than to store and load."""
+    name, exponent = equation.primitive.name, equation.operands[-1]
+    if name == "pow" and type(exponent) in (int, float):
+        return float(exponent) not in (1.0, 2.0, 3.0, 4.0)  # a few products
+    return name in HEAVY

@@ -20,14 +20,17 @@ from ..contraction.kernel import spec_from
 from ..contraction.rows import Rows, row_labels
 from ..contraction.tiling import NEAR
 from .cost import SHARED_FROM, time_per_element
-from .schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
+from .schedule import CIRCULAR, OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 
 CACHE = 40 * 1024  # bytes of all arrays of a strip: about the first cache
 WIDE = 128 * 1024  # the same beside panels, which come from the second cache
+SECOND = 512 * 1024  # the same for longer strips: a part of the second cache
+AGAIN = 200 * 1024  # bytes of a matrix that each of those strips reads or adds to again
 LEAST = 768 * 1024  # bytes of all arrays below which the cache holds them anyway
 BESIDE = 256 * 1024  # the same beside a product over panels, which fill the cache
-LONGEST = 5e6  # ns of work from which threads that share each nest are the better use of a machine
+LONGEST = 7e6  # ns of work from which threads that share each nest are the better use of a machine
 HEIGHT = 12  # rows of a product of matrices below which tiles are not filled
+TALL = 32  # rows that make up for reading a matrix of that size again
 CHUNKS = 8  # that threads share: enough to be spread well, few beside the strips
 MOST = 1024  # strips, each of which has a place on the stack for its parts of reductions
 
@@ -61,9 +64,29 @@ class StripPlan:
     blocks: list[Any] = field(default_factory=list)
 
     @property
+    def is_paneled(self) -> bool:
+        """Whether there is a product over panels, with what follows on its rows."""
+        return any(cut.paneled for cut in self.cuts.values())
+
+    @property
+    def added(self) -> list[Var]:
+        """Sums in memory to which every strip adds."""
+        products = [out for out, cut in self.cuts.items() if cut.accumulates]
+        nests = [g for g in self.groups if not g.flat]
+        return products + [r.out for g in nests for r in g.roots if _is_over_rows(r, len(g.domain))]
+
+    @property
     def chunk(self) -> int:
         """How many rows a chunk has; the last one may have fewer."""
         return -(-(self.rows // self.length) // self.chunks) * self.length
+
+
+def _is_over_rows(root: Equation, ndim: int) -> bool:
+    """Tell whether a reduction has several results, to each of which all rows contribute."""
+    if root.primitive.name not in REDUCTIONS:
+        return False
+    axes = reduced_axes(root, ndim)
+    return 0 in axes and len(axes) < ndim
 
 
 @dataclass
@@ -76,15 +99,16 @@ def form_strips(plan: Schedule, outputs: Iterable[Any]) -> Schedule:
     kept = {o for o in outputs if type(o) is Var}
     waiting, done = list(plan.groups), []
     while waiting:
-        run = Run(plan, waiting)
-        before, members, after = run.split()
-        strip = run.planned(members, after, kept) if len(members) > 1 else None
-        if strip is None:
+        runs = [Run(plan, waiting, NEAR, CACHE, HEIGHT), Run(plan, waiting, AGAIN, SECOND, TALL)]
+        found = [f for f in (run.found(kept) for run in runs) if f is not None]
+        if not found:
             done.append(waiting.pop(0))
             continue
+        before, strip, after = max(found, key=lambda f: (f[1].is_paneled, len(f[1].groups)))
+        members = strip.groups
         roots = [root for group in members for root in group.roots]
         strip.blocks.append(_Block(Schedule(members, plan.stored, plan.producer, plan.placed)))
-        waiting = [*before, Group((run.rows,), False, roots, strip), *after]
+        waiting = [*before, Group((strip.rows,), False, roots, strip), *after]
     return Schedule(done, plan.stored, plan.producer, plan.placed)
 
 
@@ -98,11 +122,16 @@ def rows_kept(plan: Schedule) -> dict[Var, float]:
 
 
 class Run:
-    """Groups that can join the first one of a list."""
+    """Groups that can join the first one of a list, within the limits of a cache.
 
-    near: float = NEAR
+    Matrices of so many bytes are ``near`` enough to be read again with each strip, all arrays of a
+    strip may take ``cache`` bytes, and products have to have so many rows (``height``).
+    """
 
-    def __init__(self, plan: Schedule, groups: list[Group]) -> None:
+    def __init__(
+        self, plan: Schedule, groups: list[Group], near: float, cache: int, height: int
+    ) -> None:
+        self.near, self.cache, self.height = near, cache, height
         self.plan = plan
         self.groups = groups
         first = groups[0]
@@ -110,6 +139,12 @@ class Run:
         self.made: set[Var] = set()
         self.summed: set[Var] = set()
         self.cuts: dict[Var, Rows] = {}
+
+    def found(self, kept: set[Var]) -> tuple[list[Group], StripPlan, list[Group]] | None:
+        """Return what is done before the strips, the strips, and what is done after them."""
+        before, members, after = self.split()
+        strip = self.planned(members, after, kept) if len(members) > 1 else None
+        return None if strip is None else (before, strip, after)
 
     def split(self) -> tuple[list[Group], list[Group], list[Group]]:
         """Return what is to be done before the strips, in strips, and after them."""
@@ -164,14 +199,33 @@ class Run:
                 return self._aligned(x, group.domain[0])
             ndim = len(group.domain)
             axes = reduced_axes(root, ndim)
-            if axes != tuple(range(ndim - len(axes), ndim)):
-                return False
-            if len(axes) == ndim:
+            trailing = axes == tuple(range(ndim - len(axes), ndim))
+            if 0 in axes:
                 self.summed.add(root.out)
-            return self._row_wise(x, True)
+            elif not trailing:
+                return False
+            return (trailing or self._adds_once(group, root)) and self._row_wise(x, True)
         if group.flat:
             return all(self._aligned(o, group.domain[0]) for o in root.operands)
         return all(self._row_wise(o, self._keeps(root, o)) for o in root.operands)
+
+    def _adds_once(self, group: Group, root: Equation) -> bool:
+        """Tell whether it is a small sum over rows, and each row is added to it just once.
+
+        Nests with circular functions may be run twice.
+        """
+        if root.primitive.name != "sum" or root.out.type.dtype.kind != "f":
+            return False
+        waiting = list(group.roots)
+        seen: set[Var] = set()
+        while waiting:
+            equation = waiting.pop()
+            if equation.primitive.name in CIRCULAR:
+                return False
+            inner = {v for v in equation.inputs if v not in self.plan.stored} - seen
+            seen |= inner
+            waiting.extend(self.plan.producer[v] for v in inner)
+        return root.out.type.size * root.out.type.dtype.itemsize <= NEAR
 
     def _aligned(self, o: Any, size: int) -> bool:
         """Tell whether a flat nest reads made values in the order of memory only."""
@@ -237,7 +291,7 @@ class Run:
         found = row_labels(root, self.rows, self.made, self.near)
         if found is None:
             return False
-        if found.paneled and self.made:
+        if found.paneled and (self.made or self.near > NEAR):
             return False  # panels of several would not fit into the cache
         self.cuts[root.out] = found
         if found.accumulates:
@@ -249,7 +303,7 @@ class Run:
         roots = [r for g in members for r in g.roots if r.out in self.cuts]
         return any(
             not self.cuts[r.out].accumulates
-            and self.cuts[r.out].height(spec_from(r), length) < HEIGHT
+            and self.cuts[r.out].height(spec_from(r), length) < self.height
             for r in roots
         )
 
@@ -270,7 +324,8 @@ class Run:
         paneled = any(self.cuts[out].paneled for out in roots if out in self.cuts)
         if again < (BESIDE if paneled else LEAST) or (time > LONGEST and not paneled):
             return None
-        length = max(self._fitting(sum(rows.values()), WIDE if paneled else CACHE), default=1)
+        cache = WIDE if paneled else self.cache
+        length = max(self._fitting(sum(rows.values()), cache), default=1)
         if self.rows // length > MOST or self._is_thin(members, length):
             return None
         elsewhere = {v for g in after for v in g.reads(self.plan)} | kept

@@ -11,7 +11,15 @@ from chainrule import grad, jit, value_and_grad
 from chainrule.compile.plan import strips
 from chainrule.compile.runtime import threads
 
-from .test_strips import attention, cross_entropy, layer_norm, logistic, plans
+from .test_strips import (
+    attention,
+    column_sums,
+    cross_entropy,
+    layer_norm,
+    logistic,
+    mixture,
+    plans,
+)
 
 RNG = np.random.default_rng(6)
 
@@ -22,8 +30,8 @@ pytestmark = pytest.mark.skipif(not threads.has_threads(), reason="no pool on th
 def shared(monkeypatch: Any) -> Any:
     """Let nests be joined and shared however small the arrays are, and strips be short."""
     monkeypatch.setattr(strips, "LEAST", 0)
-    monkeypatch.setattr(strips, "CACHE", 600)
-    monkeypatch.setattr(strips, "HEIGHT", 0)
+    for name, value in (("CACHE", 600), ("SECOND", 2000), ("HEIGHT", 0), ("TALL", 0)):
+        monkeypatch.setattr(strips, name, value)
     monkeypatch.setattr(strips, "SHARED_FROM", 0.0)
     monkeypatch.setenv("CHAINRULE_CACHE_DIR", "")
     before = threads.num_threads()
@@ -40,6 +48,8 @@ CASES = {
     "layer norm": (grad(layer_norm, (0, 1)), array(2, 18, 6), array(6)),
     "layer norm of rows": (value_and_grad(layer_norm), array(36, 6), array(6)),
     "logistic": (value_and_grad(logistic), array(7), array(101, 7), np.sign(array(101))),
+    "sums of columns": (value_and_grad(column_sums), array(48, 7), array(7, 5)),
+    "mixture": (grad(mixture, (1, 2)), array(48, 7), array(3, 7), array(3, 7, 7) / 3),
     "attention": (grad(attention, (0, 1)), array(6, 9, 5), array(5, 5)),
 }
 

@@ -69,7 +69,7 @@ def form_within(to: Rewriting, equation: Equation, form: Form) -> None:
 
 
 def _by_home(to: Rewriting, captured: dict[Var, Any]) -> tuple[frozenset[Var], frozenset[Var]]:
-    made = frozenset(v for v, outer in captured.items() if outer in to.producer)
+    made = frozenset(v for v, o in captured.items() if type(o) is Var and o in to.producer)
     return made, frozenset(captured) - made
 
 

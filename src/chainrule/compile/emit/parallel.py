@@ -1,8 +1,8 @@
 """Large loop nests in chunks that several threads share.
 
 The outer loop is cut into chunks whose number depends on nothing but its length. A chunk's part of
-a reduction over the whole nest has a place of its own, and the parts are put together in order. So
-the result is the same for every number of threads.
+a reduction over the whole nest, or of a sum over the first axes, has a place of its own, and the
+parts are put together in order. So the result is the same for every number of threads.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from .scalar import I64, register_type
 
 CHUNK_TIME = 50_000.0  # ns: long beside taking a chunk, short beside waiting for the last one
 MOST = 256  # chunks, each of which has a place on the stack for its parts of reductions
+SUMMING = 8  # chunks of which each has a place for its part of a sum over the first axes
+SMALLER = 4  # times that these places must be smaller than what is summed
 
 
 def split_axis(group: Group) -> int:
@@ -40,9 +42,24 @@ def is_shared(group: Group, plan: Schedule) -> bool:
         if root.primitive.name in REDUCTIONS and not group.flat:
             ndim = len(group.domain)
             axes = reduced_axes(root, ndim)
-            if axes != tuple(range(ndim - len(axes), ndim)):
+            if axes != tuple(range(ndim - len(axes), ndim)) and not _is_leading_sum(root, group):
                 return False  # its result would be written by several
     return True
+
+
+def leading_sums(group: Group) -> list[Any]:
+    """Return the sums over the axis that is cut, but not over the last ones."""
+    return [root for root in group.roots if _is_leading_sum(root, group)]
+
+
+def _is_leading_sum(root: Any, group: Group) -> bool:
+    if root.primitive.name != "sum" or group.flat or root.out.type.dtype.kind != "f":
+        return False
+    axes = reduced_axes(root, len(group.domain))
+    if split_axis(group) not in axes or axes[-1] == len(group.domain) - 1:
+        return False
+    size: int = root.out.type.size
+    return SMALLER * SUMMING * size <= size_of(group.domain)
 
 
 def chunk_length(group: Group, plan: Schedule) -> int:
@@ -50,7 +67,8 @@ def chunk_length(group: Group, plan: Schedule) -> int:
     axis = split_axis(group)
     length = group.domain[axis]
     each = time_per_element(group, plan) * size_of(group.domain[axis + 1 :])
-    wished = max(int(CHUNK_TIME / max(each, 1e-3)), -(-length // MOST), 1)
+    most = SUMMING if leading_sums(group) else MOST
+    wished = max(int(CHUNK_TIME / max(each, 1e-3)), -(-length // most), 1)
     return -(-wished // BLOCK) * BLOCK if group.flat else wished
 
 
@@ -92,6 +110,43 @@ class Part(Nest):
         self.b.store(value, at)
 
 
+class _Chunk(Part):
+    """Writes a part that has places of its own for sums over the first axes."""
+
+    def __init__(
+        self,
+        module: ir.Module,
+        name: str,
+        group: Group,
+        plan: Schedule,
+        buffers: Buffers,
+        result: Any = None,
+    ) -> None:
+        super().__init__(module, name, group, plan, buffers, result)
+        b = self.b
+        length = chunk_length(self.group, self.plan)
+        number = b.sub(b.sdiv(self.extra[0], I64(length)), I64(1))
+        first = b.icmp_signed("<", number, I64(0))
+        for root in leading_sums(self.group):
+            out = root.out
+            moved = b.mul(b.select(first, I64(0), number), I64(out.type.size), flags=["nsw"])
+            kind = register_type(out.type.dtype)
+            own = b.gep(self.pointer[self.buffers.room(root)], [moved], source_etype=kind)
+            self.pointer[out] = b.select(first, self.pointer[out], own)
+
+    def _rooms(self) -> list[Var]:
+        return [*super()._rooms(), *rooms_of_sums(self.group, self.plan, self.buffers)]
+
+
+def rooms_of_sums(group: Group, plan: Schedule, buffers: Buffers) -> list[Var]:
+    """Return memory for the parts of sums over the first axes, of all chunks but the first."""
+    sums = leading_sums(group)
+    if not sums:
+        return []
+    count = -(-group.domain[split_axis(group)] // chunk_length(group, plan))
+    return [buffers.room(root, (count - 1) * root.out.type.size) for root in sums]
+
+
 def whole_reductions(group: Group) -> list[Any]:
     """Return the reductions to which every chunk contributes."""
     axis = split_axis(group)
@@ -101,6 +156,7 @@ def whole_reductions(group: Group) -> list[Any]:
         for root in group.roots
         if root.primitive.name in REDUCTIONS
         and (group.flat or ndim - len(reduced_axes(root, ndim)) <= axis)
+        and not _is_leading_sum(root, group)
     ]
 
 
@@ -115,7 +171,7 @@ class ParallelNest(Nest):
         self.is_small = False
         given = (module, f"{name}.part", group, plan, buffers)
         self.part: Any = (
-            CircularNest(*given, cls=Part) if is_circular(group, plan) else Part(*given)
+            CircularNest(*given, cls=_Chunk) if is_circular(group, plan) else _Chunk(*given)
         )
         self.length = chunk_length(group, plan)
         self.steps = group.domain[split_axis(group)]
@@ -144,7 +200,21 @@ class ParallelNest(Nest):
         return self.function
 
     def conclude_chunks(self) -> None:
-        """Put together what else the chunks have left."""
+        """Put together what else the chunks have left: sums over the first axes, in order."""
+        count = -(-self.steps // self.length)
+        for root in leading_sums(self.group):
+            out, dtype = root.out, root.out.type.dtype
+            with self.loop(I64(out.type.size)) as i:
+                total = self.load(out, dtype, i)
+                for k in range(count - 1):
+                    place = self.b.add(i, I64(k * out.type.size), flags=["nsw"])
+                    total = self.added(
+                        dtype, total, self.load(self.buffers.room(root), dtype, place)
+                    )
+                self.store(out, dtype, i, total)
+
+    def _rooms(self) -> list[Var]:
+        return [*super()._rooms(), *rooms_of_sums(self.group, self.plan, self.buffers)]
 
     def _write_chunk(self) -> ir.Function:
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I64])

@@ -24,7 +24,6 @@ from ..contraction.rows import Rows
 from ..contraction.spec import Spec
 from ..contraction.tiling import roles, tile_of
 from ..contraction.writing import scratch_size, write_part
-from ..plan.cost import SHARED_FROM
 from ..plan.schedule import Group, Schedule
 from .codegen import Buffers, Nest
 from .parallel import ParallelNest, Part
@@ -33,7 +32,9 @@ from .scalar import I64, register_type
 CHUNKS = 4  # few, as each has a smaller tile at its end
 CYCLE = 0.33  # ns
 PACKED, READ, ADDED = 0.6, 0.3, 0.6  # cycles that an element takes once more, in each chunk
-WORTH = 500_000.0  # ns of a chunk that make up for copying operands for it alone
+LEAST = 150_000.0  # ns from which sharing pays: these estimates are closer than those of nests
+WORTH = 100_000.0  # ns of a chunk
+TWICE = 0.03  # of the work that may be done once more, for all chunks together
 SHORTEST = 64  # rows or columns of a chunk for which BLAS fills its tiles
 SHORTEST_SUM = 256  # terms of a chunk's sums that are more work than to add the sums
 
@@ -76,7 +77,7 @@ def shared_cut(group: Group) -> Cut | None:
     if panels is not None:
         return _panel_cut(panels)
     tile = tile_of(spec, dtype)
-    if tile.cost * CYCLE < SHARED_FROM:
+    if tile.cost * CYCLE < LEAST:
         return None
     matrices = matrices_of(spec, dtype)
     if matrices is not None:
@@ -91,12 +92,15 @@ def shared_cut(group: Group) -> Cut | None:
 def _panel_cut(panels: Panels) -> Cut | None:
     """Return how a product over panels is cut: so that little is copied, or added, once more."""
     work = panels.cost * CYCLE
-    if work < SHARED_FROM:
+    if work < LEAST:
         return None
     best: tuple[float, Cut] | None = None
     for label, unit, again, accumulates in _panel_ways(panels):
         size = panels.spec.sizes[label]
         count = min(CHUNKS, int(work / WORTH), size // (2 * unit))
+        if again:
+            count = min(count, 1 + int(TWICE * panels.cost / again))
+        count -= count == 3  # which two threads would share badly
         if count < 2:
             continue
         length = -(-size // (count * unit)) * unit

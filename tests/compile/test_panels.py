@@ -130,6 +130,20 @@ def test_a_step_of_gradient_descent_is_taken_where_the_gradient_is_made(rows: in
         close(mine, other, np.float32)
 
 
+def test_weights_that_are_given_away_are_changed_in_place():
+    shapes = ((320, 256), (256,), (256, 40), (96, 320))
+    args = [RNG.standard_normal(s).astype(np.float32) for s in shapes]
+    compiled = jit(step, donate=(0, 1, 2))
+    native = compiled.lower(*args).native
+    assert native.facts["in place"] == 3
+    _, theirs = step(*(a.astype(np.float64) for a in args))
+    before = args[0].__array_interface__["data"]
+    _, new = compiled(*args)
+    assert new[0].__array_interface__["data"] == before
+    for mine, other in zip(new, theirs, strict=True):
+        close(mine, other, np.float32)
+
+
 def test_threads_share_strips_and_change_nothing():
     x, w, b = (RNG.standard_normal(s) for s in ((64, 40, 128), (128, 512), (512,)))
     f = jit(lambda x, w, b: (np.tanh(x @ w + b), grad(network)(w, b, w[0, :, None], x[0])))

@@ -19,8 +19,8 @@ from .emit.loops import writer_of
 from .emit.scalar import I64
 from .plan.cost import RELEASED_FROM, estimated_time
 from .plan.memory import Buffer, arrange
-from .plan.schedule import Schedule, UnsupportedError, reads_in_place, schedule
-from .plan.strips import form_strips, rows_kept
+from .plan.schedule import Group, Schedule, UnsupportedError, reads_in_place, schedule
+from .plan.strips import StripPlan, form_strips, rows_kept
 from .runtime import engine
 from .runtime.image import Image, all_equations, constant_references
 from .runtime.layout import ALIGNED, WRITEABLE
@@ -202,13 +202,23 @@ def written_over(plan: Schedule, given: list[Var], outputs: list[Var]) -> dict[V
                 continue
             if last.get(old, -1) == made[out]:
                 group = plan.groups[made[out]]
-                if not reads_in_place(group, out, old, plan):
+                maker = _maker(group, out, old, plan)
+                if maker is None or not reads_in_place(maker, out, old, plan):
                     continue
-                group.reuse[out] = old
+                group.reuse[out] = maker.reuse[out] = old
             found[out] = old
             free.remove(old)
             break
     return found
+
+
+def _maker(group: Group, out: Var, old: Var, plan: Schedule) -> Group | None:
+    """Return the group that makes an output, within strips too if nothing else there reads old."""
+    if not isinstance(group.inner, StripPlan):
+        return group
+    makers = [g for g in group.inner.groups if any(root.out is out for root in g.roots)]
+    readers = [g for g in group.inner.groups if old in g.reads(plan)]
+    return makers[0] if makers == readers else None
 
 
 def computed_outputs(program: Program) -> list[Var]:

@@ -87,3 +87,15 @@ def test_each_chunk_has_sums_and_local_values_of_its_own(shared):
     assert sum(min(strip.chunk, strip.rows - k) for k in range(0, strip.rows, strip.chunk)) == 101
     kept = strips.rows_kept(jit(f).lower(*args).native.plan)
     assert all(0 < part <= 1 for part in kept.values())
+
+
+def test_work_of_any_length_is_run_in_strips():
+    x, labels = array(20_000, 300), RNG.integers(0, 300, 20_000)
+    f = value_and_grad(cross_entropy)
+    (strip,) = plans(f, x, labels)
+    assert strip.chunks > 1
+    assert strip.rows // strip.length > 1000
+    value, gradient = jit(f)(x, labels)
+    expected, theirs = f(x, labels)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    np.testing.assert_allclose(gradient, theirs, rtol=1e-9, atol=1e-15)

@@ -28,11 +28,10 @@ SECOND = 512 * 1024  # the same for longer strips: a part of the second cache
 AGAIN = 200 * 1024  # bytes of a matrix that each of those strips reads or adds to again
 LEAST = 768 * 1024  # bytes of all arrays below which the cache holds them anyway
 BESIDE = 256 * 1024  # the same beside a product over panels, which fill the cache
-LONGEST = 7e6  # ns of work from which threads that share each nest are the better use of a machine
 HEIGHT = 12  # rows of a product of matrices below which tiles are not filled
 TALL = 32  # rows that make up for reading a matrix of that size again
 CHUNKS = 8  # that threads share: enough to be spread well, few beside the strips
-MOST = 1024  # strips, each of which has a place on the stack for its parts of reductions
+MOST = 4096  # strips, each of which has a place on the stack for its parts of reductions
 
 
 @dataclass
@@ -322,7 +321,7 @@ class Run:
         time = sum(time_per_element(g, self.plan) * size_of(g.domain) for g in members)
         roots = (r.out for g in members for r in g.roots)
         paneled = any(self.cuts[out].paneled for out in roots if out in self.cuts)
-        if again < (BESIDE if paneled else LEAST) or (time > LONGEST and not paneled):
+        if again < (BESIDE if paneled else LEAST):
             return None
         cache = WIDE if paneled else self.cache
         length = max(self._fitting(sum(rows.values()), cache), default=1)

@@ -143,10 +143,7 @@ def fit(
                 with reading(source, run.epoch, run.batch) as batches:
                     for batch in batches:
                         run, value = step(run, batch)
-                        session.stepped(run, value)
-                        if validate_every and run.step % validate_every == 0:
-                            run = session.evaluated(run)
-                        session.saved(run)
+                        run = session.stepped(run, value)
                         if session.reason(run):
                             break
                     else:

@@ -22,7 +22,7 @@ __all__ = ["Session", "Settings", "folder_of_run"]
 
 LAST, BEST, EVENTS = "last.safetensors", "best.safetensors", "events.jsonl"
 
-_TOGETHER = 0.05  # seconds; to write each step by itself takes longer
+_TOGETHER = 0.2  # seconds; to write each step by itself takes longer
 
 Callback = Callable[[Event, Run], Any]
 
@@ -74,8 +74,8 @@ class Session:
         self.history: list[Event] = []
         self._stop_wanted = False
         self._saved_step = -1
-        self._waiting: list[Event] = []
-        self._written = 0.0
+        self._waiting: list[Event | tuple[float, int, int, int, float]] = []
+        self._validate_every = settings.validate_every
         self._each_step = any(getattr(c, "each_step", True) for c in settings.callbacks)
 
     def __enter__(self) -> Session:
@@ -93,7 +93,8 @@ class Session:
                     stack.callback(callback.detach)
             self.interrupt = stack.enter_context(Interrupt())
             self._stack = stack.pop_all()
-        self._began, self._saved_at = time.time(), time.monotonic()
+        self._began = self._saved_at = self._due = time.monotonic()
+        self._to_unix = time.time() - self._began
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -102,7 +103,9 @@ class Session:
     def tell(self, run: Run, kind: str, **fields: Any) -> Event:
         """Record an event, show it and pass it to the callbacks."""
         event = {"event": kind, "time": time.time(), "step": run.step, "epoch": run.epoch, **fields}
-        self._record(event, at_once=kind != "evaluation")
+        self._waiting.append(event)
+        if kind != "evaluation":  # these may be many: they are written with the steps
+            self.write()
         self.display.show(event)
         self.pass_on(event, run)
         return event
@@ -131,35 +134,43 @@ class Session:
             order=run.order,
         )
 
-    def stepped(self, run: Run, loss: float) -> None:
-        """Record one step."""
-        now = time.time()
-        event: Event = {
-            "event": "step",
-            "time": now,
-            "step": run.step,
-            "epoch": run.epoch,
-            "batch": run.batch,
-            "loss": loss,
-            "seconds_per_step": (now - self._began) / (run.step - self._first_step),
-        }
-        self._record(event)
+    def stepped(self, run: Run, loss: float) -> Run:
+        """Record one step and do what is due after it."""
+        # Between steps that fill the caches all that is touched here has to be fetched anew, so
+        # most is put off until it is due.
+        now = time.monotonic()
+        step = now, run.step, run.epoch, run.batch, loss
+        self._waiting.append(step)
         if self._each_step:
-            self.pass_on(event, run)
-
-    def _record(self, event: Event, at_once: bool = False) -> None:
-        self._waiting.append(event)
-        if at_once or event["time"] - self._written > _TOGETHER:
+            self.pass_on(self._step_event(*step), run)
+        if self._validate_every and run.step % self._validate_every == 0:
+            run = self.evaluated(run)
+        if now >= self._due:
+            self.saved(run)
             self.write()
+        return run
+
+    def _step_event(self, now: float, step: int, epoch: int, batch: int, loss: float) -> Event:
+        """Describe a step."""
+        return {
+            "event": "step",
+            "time": now + self._to_unix,
+            "step": step,
+            "epoch": epoch,
+            "batch": batch,
+            "loss": loss,
+            "seconds_per_step": (now - self._began) / (step - self._first_step),
+        }
 
     def write(self) -> None:
-        """Write the events since the last time, and show the last of them if it is a step."""
+        """Write what has happened since the last time, and show the last step."""
         waiting, self._waiting = self._waiting, []
         if waiting:
-            self.events.write_all(waiting)
-            self._written = waiting[-1]["time"]
-            if waiting[-1]["event"] == "step":  # the others are shown when they happen
-                self.display.show(waiting[-1])
+            events = [self._step_event(*e) if isinstance(e, tuple) else e for e in waiting]
+            self.events.write_all(events)
+            if events[-1]["event"] == "step":  # the others are shown when they happen
+                self.display.show(events[-1])
+        self._due = time.monotonic() + min(_TOGETHER, self.settings.save_every)
 
     def evaluated(self, run: Run) -> Run:
         """Judge the model, unless nothing has happened since it was judged last."""

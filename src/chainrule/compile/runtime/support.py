@@ -27,7 +27,8 @@ def load(text: str) -> Any:
     if image is None:
         from . import engine
 
-        code, externals = engine.object_code({"usual": text})
+        # no loops over arrays: few passes do as well
+        code, externals = engine.object_code({"little": text})
         image = Image(code, externals, [], [], 0, {})
         cache.keep(key, image)
     return in_memory(image)

@@ -51,7 +51,9 @@ SMALL = 64  # elements of a nest that is written into the loop around it
 WIDE_FROM = 32  # elements in a row from which kernels for whole vectors are worth a call
 LONG = 4096  # elements from which it doesn't matter whether a loop is unrolled
 BLOCK = 4096  # elements that one running sum takes before it is added to the total
-IN_MEMORY = frozenset({"matmul", "contraction", "repack", "lu_solve"})  # read no single elements
+IN_MEMORY = frozenset(
+    {"matmul", "contraction", "repack", "lu_solve", "triangular_solve"}
+)  # read no single elements
 Index = tuple[Any, ...]
 
 

@@ -45,14 +45,18 @@ class Shared:
 
 
 def shared(
-    nest: Nest, name: str, given: Sequence[Any], write: Callable[[Shared, Sequence[Any]], None]
+    nest: Nest,
+    name: str,
+    given: Sequence[Any],
+    write: Callable[[Shared, Sequence[Any]], None],
+    effort: str = "usual",
 ) -> None:
     """Call the function of this name with pointers; ``write`` writes it if there is none yet."""
     module = nest.b.module
     function = module.globals.get(name)
     if function is None:
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * len(given)), name)
-        function.linkage = "internal"
+        function.linkage, function.effort = "internal", effort
         for argument in function.args:
             argument.add_attribute("noalias")
         inner = Shared(function)

@@ -12,7 +12,7 @@ from .. import ir
 from ..contraction.tiling import vector_width
 from ..emit.routines import Shared, shared
 from ..emit.scalar import I1, I64, constant, intrinsic
-from .matrices import Matrix, less_product, on_stack, splat
+from .matrices import Matrix, effort_for, less_product, on_stack, splat
 
 if TYPE_CHECKING:
     from ..emit.codegen import Nest
@@ -75,7 +75,7 @@ def small_lu(nest: Nest, n: int, dtype: np.dtype[Any], element: Element, out: Ma
         )
         _lu(inner, n, own, target)
 
-    shared(nest, f"lu_{n}_{dtype.str[1:]}", [work.pointer, out.pointer], write)
+    shared(nest, f"lu_{n}_{dtype.str[1:]}", [work.pointer, out.pointer], write, effort_for(n))
 
 
 def _lu(nest: Shared, n: int, work: Matrix, out: Matrix) -> None:
@@ -157,7 +157,7 @@ def small_cholesky(nest: Nest, n: int, dtype: np.dtype[Any], element: Element, o
         _cholesky(inner, n, own, target, given[2])
 
     given = [work.pointer, out.pointer, bad]
-    shared(nest, f"cholesky_{n}_{dtype.str[1:]}", given, write)
+    shared(nest, f"cholesky_{n}_{dtype.str[1:]}", given, write, effort_for(n))
     return b.load(bad, typ=I1)
 
 

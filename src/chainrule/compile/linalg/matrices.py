@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..emit.codegen import Nest
 
 I8 = ir.IntType(8)
+TINY = 3  # rows of a matrix for which loops are to be written out
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ def on_stack(nest: Nest | Shared, dtype: np.dtype[Any], rows: int, columns: int 
         pointer.align = 64
     pointer.type = ir.PointerType()  # which doesn't say to what: single elements, or vectors
     return Matrix(nest, pointer, dtype, row)
+
+
+def effort_for(n: int) -> str:
+    """Return how much is worth doing to loops over the rows of a matrix."""
+    return "much" if n <= TINY else "usual"
 
 
 def splat(nest: Nest | Shared, x: Any, width: int) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...program.equation import Equation
+from ...program.equation import Equation, Var
 from ..emit.blocks import over
 from ..emit.scalar import I64, constant, register_type
 from .lapack import I32, Routine
@@ -21,7 +21,8 @@ BLOCKED = 64  # columns that LAPACK works on at a time, where it has room for th
 
 
 def _sizes(root: Equation) -> tuple[int, int, int]:
-    m, n = root.operands[0].type.shape[-2:]
+    (a,) = root.operands
+    m, n = (a.type.shape if type(a) is Var else np.shape(a))[-2:]
     return m, n, min(m, n)
 
 
@@ -51,7 +52,7 @@ def _each(nest: Nest, root: Equation, write: Callable[..., Any]) -> None:
     """Call ``write`` for each matrix of a stack: what gives its elements, where the result is."""
     (a,) = root.operands
     shape, dtype = root.out.type.shape, root.out.type.dtype
-    batch = a.type.shape[:-2]
+    batch = nest.buffers.shape_of(a)[:-2]
     size = int(np.prod(shape[len(batch) :]))
 
     def body(index: Index) -> None:

@@ -11,7 +11,7 @@ from .. import ir
 from ..contraction.tiling import vector_width
 from ..emit.routines import Shared, shared
 from ..emit.scalar import I64
-from .matrices import Matrix, less_product, splat
+from .matrices import Matrix, effort_for, less_product, splat
 
 if TYPE_CHECKING:
     from ..emit.codegen import Nest
@@ -76,7 +76,7 @@ def substitute(nest: Nest, triangle: Triangle, x: Matrix, columns: int) -> None:
         _substitute(inner, triangle._replace(matrix=own), target, columns)
 
     name = f"{name}_unit" if triangle.unit else name
-    shared(nest, name, [matrix.pointer, x.pointer], write)
+    shared(nest, name, [matrix.pointer, x.pointer], write, effort_for(triangle.n * columns))
 
 
 def _substitute(nest: Writer, triangle: Triangle, x: Matrix, columns: int) -> None:

@@ -127,7 +127,7 @@ def _triangular_solve(nest: Nest, root: Equation) -> None:
         raise UnsupportedError(root, "a triangular system of mixed dtypes is not compiled yet")
 
     def solve(matrix: Matrix, given: Callable[..., Any], out: Matrix, columns: int) -> None:
-        n = root.operands[0].type.shape[-1]
+        n = nest.buffers.shape_of(root.operands[0])[-1]
         complain(nest, root, has_zero(nest, matrix, n))
         _copied(nest, given, out, n, columns)
         triangle = Triangle(matrix, n, lower)

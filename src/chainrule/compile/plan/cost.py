@@ -68,5 +68,7 @@ def _weight(equation: Equation) -> float:
         "singular",
         "orthogonal",
     ):
-        return 1.0 + 0.05 * equation.inputs[0].type.shape[-1]
+        matrix = equation.operands[0]
+        shape = matrix.type.shape if type(matrix) is Var else np.shape(matrix)
+        return 1.0 + 0.05 * shape[-1]
     return 1.0 if name in HEAVY else 0.2

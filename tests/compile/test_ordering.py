@@ -136,3 +136,31 @@ def test_bits() -> None:
     same(lambda i, j: (i & j, i | j, i ^ j, ~i), i, j)
     same(lambda i, j: (~(i > j), (i > 0) & (j > 3), (i > 0) ^ (j > 3)), i, j)
     same(lambda i, j: np.logical_xor(i, j), i, j)
+
+
+SIDES = np.array([0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 7.0, 1e300, -1e-300, np.inf, -np.inf, np.nan])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divisions_and_signs(dtype: Any) -> None:
+    x = np.concatenate([SIDES, RNG.standard_normal(20) * 9]).astype(dtype)
+    x, y = (a.ravel() for a in np.meshgrid(x, x))
+    for f in (np.mod, np.floor_divide, np.fmod, np.copysign, np.heaviside, np.hypot):
+        compiled, expected = jit(lambda x, y, f=f: f(x, y))(x, y), f(x, y)
+        exact = f is not np.hypot
+        np.testing.assert_allclose(compiled, expected, rtol=0 if exact else 4 * np.finfo(dtype).eps)
+        known = ~np.isnan(expected)
+        np.testing.assert_array_equal(np.signbit(compiled)[known], np.signbit(expected)[known])
+        assert compiled.dtype == dtype
+    same(lambda x: (np.signbit(x), np.isinf(x)), x)
+    same(
+        grad(lambda x: np.sum(np.hypot(x, 2.0) + np.mod(x, 0.7))), x[np.isfinite(x) & (x != 0)][:20]
+    )
+
+
+def test_divisions_of_whole_numbers() -> None:
+    i = np.arange(-9, 10)
+    same(lambda i: (i % 4, i // 4, i % -3, i // -3, np.fmod(i, 4), i << 2, i >> 1), i)
+    same(lambda i: (np.isinf(i), np.signbit(i.astype(float))), i)
+    same(lambda x: scan(lambda c, k: (c + x[k % 3], None), 0.0, np.arange(7))[0], np.arange(3.0))

@@ -197,6 +197,19 @@ LOGICAL = frozenset(["logical_and", "logical_or", "logical_not", "logical_xor"])
 
 
 @functools.cache
+def _divisions() -> frozenset[str]:
+    from .division import DIVISIONS
+
+    return frozenset(DIVISIONS)
+
+
+def _divided(*given: Any) -> Value:
+    from .division import divided
+
+    return divided(*given)
+
+
+@functools.cache
 def math_kernels() -> dict[str, Callable[..., Value]]:
     """Return the emitters of functions such as exp, by the name of the primitive.
 
@@ -228,6 +241,8 @@ def emit(
         return b.select(chosen, convert(b, x, dtypes[1], out), convert(b, y, dtypes[2], out))
     if name == "pow":
         return _power(b, equation, args, dtypes)
+    if name in _divisions():
+        return _divided(b, equation, args, dtypes)
     work = out
     if name in COMPARISONS:
         work = np.result_type(*dtypes)

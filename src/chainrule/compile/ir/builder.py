@@ -192,6 +192,7 @@ class IRBuilder:
     fsub = _binary("fsub")
     fmul = _binary("fmul")
     fdiv = _binary("fdiv")
+    frem = _binary("frem")
     trunc = _cast("trunc")
     zext = _cast("zext")
     sext = _cast("sext")

@@ -154,9 +154,9 @@ def test_divisions_and_signs(dtype: Any) -> None:
         np.testing.assert_array_equal(np.signbit(compiled)[known], np.signbit(expected)[known])
         assert compiled.dtype == dtype
     same(lambda x: (np.signbit(x), np.isinf(x)), x)
-    same(
-        grad(lambda x: np.sum(np.hypot(x, 2.0) + np.mod(x, 0.7))), x[np.isfinite(x) & (x != 0)][:20]
-    )
+    x = x[np.isfinite(x) & (x != 0)][:20]
+    slope = grad(lambda x: np.sum(np.hypot(x, 2.0) + np.mod(x, 0.7)))
+    same(slope, x, tolerance=8 * float(np.finfo(dtype).eps))
 
 
 def test_divisions_of_whole_numbers() -> None:

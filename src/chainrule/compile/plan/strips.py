@@ -317,7 +317,9 @@ class Run:
             for var in touched
             if var.type.size % self.rows == 0 and var.type.size
         }
-        again = sum(size for var, size in rows.items() if touched[var] > 1) * self.rows
+        # sums alone, that take longer in pieces, do not gain by what they only read together
+        kept_near = self.made if self.near > NEAR else set(rows)
+        again = sum(rows[v] for v in kept_near if touched.get(v, 0) > 1 and v in rows) * self.rows
         time = sum(time_per_element(g, self.plan) * size_of(g.domain) for g in members)
         roots = (r.out for g in members for r in g.roots)
         paneled = any(self.cuts[out].paneled for out in roots if out in self.cuts)

@@ -11,6 +11,7 @@ UNIT = (0.01, 0.99)
 CASES = {
     "gammaln": (0.05, 30.0),
     "ndtr": (-8.0, 8.0),
+    "log_ndtr": (-5.0, 5.0),
     "logit": UNIT,
     "entr": UNIT,
 }

@@ -19,7 +19,8 @@ from tests.compile.kernels.test_two_operands import power_operands
 
 ELEMENTS = 10_000
 SPECIAL = ("expit", "log_expit", "erf", "erfc", "xlogy", "xlog1py", "entr", "logit", "ndtr")
-SPECIAL += ("gammaln", "psi")
+
+SPECIAL += ("log_ndtr", "gammaln", "psi")
 PLAIN = {"pow": np.power, "arctan2": np.arctan2, "logaddexp": np.logaddexp}
 PLAIN |= {name: getattr(scipy.special, name) for name in SPECIAL}
 POSITIVE = {"log", "log2", "log10", "pow", "xlogy", "entr", "gammaln", "psi"}

@@ -38,6 +38,12 @@ def ndtr(x):
     return erfc(-x / mp.sqrt(2)) / 2
 
 
+def log_ndtr(x):
+    if x < -100000:
+        return -x * x / 2 - mp.log(-x * mp.sqrt(2 * mp.pi)) - 1 / x**2
+    return mp.log1p(-ndtr(-x)) if x > -1 else mp.log(mp.erfc(-x / mp.sqrt(2)) / 2)
+
+
 def entr(x):
     return -mp.inf if x < 0 else (mp.mpf(0) if x == 0 else -x * mp.log(x))
 
@@ -96,6 +102,12 @@ CASES = {
     "ndtr": Case(
         ndtr, scipy.special.ndtr, (*WIDE, (-39.0, -5.0)), (0.0, 0.708, -0.708, -14.2, -37.5, 8.3)
     ),
+    "log_ndtr": Case(
+        log_ndtr,
+        scipy.special.log_ndtr,
+        (*WIDE, (-39.0, 9.0), (0.0, 38.0)),
+        (0.0, 0.708, -1.0, -14.2, -37.5, 8.3),
+    ),
     "entr": Case(entr, scipy.special.entr, ((0.0, 2.0), (0.0, 1e6)), (0.0, 1.0, 0.36)),
 }
 
@@ -133,6 +145,7 @@ BOUNDS = {
     "entr": 1.6,
     "logit": 1.6,
     "ndtr": 2.0,
+    "log_ndtr": 4.5,
     "hypot": 1.0,
     "copysign": 0.0,
     "heaviside": 0.0,

@@ -61,7 +61,7 @@ def same(got, wanted):
     """Equal but for some last places, or both NaN, with zeros of the same sign."""
     zero_signs = (wanted != 0) | (np.signbit(got) == np.signbit(wanted))
     with np.errstate(invalid="ignore", over="ignore"):
-        close = np.abs(got - wanted) <= 4 * np.spacing(np.abs(wanted))
+        close = np.abs(got - wanted) <= 8 * np.spacing(np.abs(wanted))
     return (((got == wanted) | close) & zero_signs) | (np.isnan(got) & np.isnan(wanted))
 
 

@@ -68,9 +68,11 @@ def test_flags_are_raised_only_where_numpy_tells_of_something(name, dtype, many)
     plain = CASES[plain_name(name)].plain if plain_name(name) in CASES else PLAIN[name]
     for values in zip(*arguments(plain_name(name), dtype), strict=True):
         given = [np.full(many, value, dtype) for value in values]
-        got = raised(loop(name, dtype).bind(*given, np.empty_like(given[0])))
+        out = np.empty_like(given[0])
+        got = raised(loop(name, dtype).bind(*given, out))
         wanted = told_by_numpy(plain, *given)
         if wanted and plain_name(name) not in EVENTS:
             assert got & wanted == wanted, values
-        # NumPy is asked what happened anyway if one flag is right
-        assert wanted or not got, (values, got)
+        # NumPy is asked what happened anyway if one flag is right; SciPy doesn't tell of overflow
+        overflown = name == "log_ndtr" and np.isinf(out[0])
+        assert wanted or not got or overflown, (values, got)

@@ -57,6 +57,7 @@ _KERNELS: tuple[Callable[..., Number], ...] = (
     special.entr,
     special.logit,
     special.ndtr,
+    special.log_ndtr,
     special.hypot,
     special.copysign,
     special.heaviside,

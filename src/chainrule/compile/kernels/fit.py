@@ -122,6 +122,16 @@ def _scaled_erfc(t: Any) -> Any:
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
+def _scaled_erfc_anywhere(t: Any) -> Any:
+    """Return the same to t = 1, which is infinity, by the first terms of the asymptotic series."""
+    if t < 1 - mp.mpf(10) ** -5:
+        return _scaled_erfc(t)
+    inverse = (1 - t) / (4 * (1 + t))
+    square = inverse * inverse
+    series = 1 - square / 2 + 3 * square**2 / 4 - 15 * square**3 / 8 + 105 * square**4 / 16
+    return (inverse + 2) / mp.sqrt(mp.pi) * series
+
+
 def _stirling(z: Any) -> Any:
     x = 1 / mp.sqrt(z)
     rest = mp.loggamma(x) - (x - mp.mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2
@@ -195,6 +205,8 @@ FITS: dict[str, Fit] = {
 }
 
 GAMMA_FITS: dict[str, Fit] = {
+    # (1 + 2 x) exp(x²) erfc(x) in t = (x - 4) / (x + 4), from x = 0 to infinity
+    "ERFCX_ANYWHERE": Fit(_scaled_erfc_anywhere, -1, 1, 25, 13),
     # log Γ(2 + u) / (u (1 + u))
     "GAMMALN": Fit(lambda u: mp.loggamma(2 + u) / (u * (1 + u)), "-0.5", "0.5", 19, 8),
     # what Stirling's formula lacks, times x, in z = 1/x², from x = 8

@@ -7,8 +7,10 @@ import math
 from .coefficients import SQRT_HALF
 from .double_double import Double, fast_two_sum, two_product
 from .error_function import beyond_x, complement
-from .expression import Number, fma
-from .logarithm import LN_2, log, log1p, log1p_of_sum
+from .exponential import LN_2, beyond_linear, reduce, scale_down
+from .expression import Number, fma, polynomial
+from .gamma_coefficients import ERFCX_ANYWHERE
+from .logarithm import log, log1p, log1p_of_sum
 
 NDTR_NEAR = 0.708  # times √½ is just within reach of the approximation beyond
 # from here on the distribution is 0 at the one end and 1 at the other
@@ -52,19 +54,57 @@ def logit(x: Number) -> Number:
     return above.choose(size, -size)
 
 
+def _root(size: Number) -> Double:
+    """Return a number times √½."""
+    high, low = SQRT_HALF[size.format.width]
+    product = two_product(size, high)
+    return Double(product.high, fma(size, low, product.low))
+
+
+def _erf_near(root: Double) -> Number:
+    """Return the error function of a number up to a half."""
+    small = root.high.at_most(0.51)
+    return small + (beyond_x(small) + root.low)
+
+
 def ndtr(x: Number) -> Number:
     """Return the distribution function of the normal distribution."""
     width = x.format.width
     size = abs(x).at_most(NDTR_VANISHED[width])
-    root = two_product(size, SQRT_HALF[width][0])
-    low = fma(size, SQRT_HALF[width][1], root.low)
+    root = _root(size)
     square = two_product(size * 0.5, size)
-    far = complement(Double(root.high, low), square, 0.5)
+    far = complement(root, square, 0.5)
     far = (x > 0.0).choose(1.0 - far, far)
-    small = root.high.at_most(0.51)
-    half = (small + (beyond_x(small) + low)).with_sign_of(x)
-    near = fma(half, 0.5, 0.5)
+    near = fma(_erf_near(root).with_sign_of(x), 0.5, 0.5)
     return (size < NDTR_NEAR).choose(near, x.is_nan().choose(x, far))
+
+
+def log_ndtr(x: Number) -> Number:
+    """Return the logarithm of ``ndtr(x)``, without its vanishing.
+
+    With ``c = ndtr(-|x|) = exp(-x²/2) h`` it is ``-x²/2 + log(h)`` below 0, else ``log(1 - c)``.
+    """
+    format = x.format
+    size = abs(x)
+    # beyond, above 0 the result is 0, and below the square is all there is to it
+    ends = NDTR_VANISHED[format.width], 2.0 ** (format.mantissa + 8)
+    end = (x > 0.0).choose(x.constant(ends[0]), ends[1])
+    root = (size > end).choose(end, size) * SQRT_HALF[format.width][0]
+    t = (root - 4.0) / (root + 4.0)
+    h = polynomial(t, ERFCX_ANYWHERE[format.width]) / fma(root, 4.0, 2.0)
+    bounded = size.at_most(NDTR_VANISHED[format.width])
+    square = two_product(bounded * 0.5, bounded)
+    r, lost, shifted = reduce(-square.high)
+    r, lost = fast_two_sum(r, lost - square.low)
+    significand = (beyond_linear(r, lost) + r) + 1.0
+    c = scale_down(significand * h, shifted, -square.high, LN_2)
+    near = size < NDTR_NEAR
+    c_near = fma(_erf_near(_root(bounded)), -0.5, 0.5)
+    half = (near | (x > 0.0)).choose(0.0, x * -0.5)
+    below = fma(half, x, log(near.choose(c_near, h)))
+    c = near.choose(c_near, c)
+    above = log1p(-c)
+    return (x > 0.0).choose(above, below)
 
 
 def hypot(x: Number, y: Number) -> Number:

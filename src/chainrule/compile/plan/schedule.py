@@ -47,6 +47,7 @@ HEAVY = frozenset(
         "div",
         "entr",
         "gammaln",
+        "log_ndtr",
         "logit",
         "ndtr",
         "psi",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,31 @@ from .plan.strips import StripPlan, form_strips, rows_kept
 from .runtime import engine
 from .runtime.image import Image, all_equations, constant_references
 from .runtime.layout import ALIGNED, WRITEABLE
+from .sizes import Scope
 
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
+
+
+@dataclass
+class Symbols:
+    """What else is to be known of a generic program, see `generic`.
+
+    Attributes
+    ----------
+    scope : Scope
+        Its sizes.
+    instance : Program
+        One of the programs that it stands for.
+    captured : dict
+        By inputs that are no arguments: where the array is found, equation and operand.
+    numbers : dict
+        By the identity of an equation's parameters: the number of the equation there.
+    """
+
+    scope: Scope
+    instance: Program
+    captured: dict[Var, list[int]]
+    numbers: dict[int, int]
 
 
 class Build:
@@ -48,12 +72,15 @@ class Build:
         program: Program,
         donated: frozenset[int] = frozenset(),
         nesting: tuple[Any, ...] | None = None,
+        symbols: Symbols | None = None,
     ) -> None:
         self.program = program
+        self.symbols = symbols
+        self._captured = symbols.captured if symbols else {}
         self._nesting = nesting
         self._given_away = [program.inputs[k] for k in sorted(donated)]
         self.seconds: dict[str, float] = {}
-        self.inputs = program.inputs
+        self.inputs = tuple(v for v in program.inputs if v not in self._captured)
         self.outputs = computed_outputs(program)
         begin = time.perf_counter()
         formed = form_contractions(program)
@@ -83,6 +110,9 @@ class Build:
         self.releases = estimated_time(self.plan) >= RELEASED_FROM
         self._write_entry(module)
         self.parts = module.parts()
+        if self.symbols is not None:
+            declared = self.symbols.scope.declarations()
+            self.parts = {effort: text + declared for effort, text in self.parts.items()}
         self.seconds["emit"] = time.perf_counter() - begin
 
     def image(self) -> Image:
@@ -94,7 +124,10 @@ class Build:
         numbers = {id(e.params): k for k, e in enumerate(all_equations(self.program))}
         facts = {
             "releases the lock": self.releases,
-            "buffers": [[str(x.key.type), x.size, x.offset, x.first, x.last] for x in self.buffers],
+            "buffers": [
+                [x.key.type.dtype.name, x.key.type.shape, x.size, x.offset, x.first, x.last]
+                for x in self.buffers
+            ],
             "in place": len(self.over),
             "bytes of code": len(code),
             "bytes of results": sum(_bytes(o) for o in self.outputs if o not in self.over),
@@ -103,15 +136,27 @@ class Build:
             "bytes without reuse": sum(x.size for x in self.buffers),
         }
         portable = _ADDRESS.search("".join(self.parts.values())) is None
+        if self.symbols is not None:
+            numbers = self.symbols.numbers
         return Image(
             code,
             externals,
-            constant_references(self.program, self.constants) if portable else None,
+            self._references() if portable else None,
             [numbers.get(id(e.params), -1) for e in self.named.noted],
             self.workspace,
             facts,
-            [np.ascontiguousarray(array) for array in self.constants],
+            [] if self.symbols else [np.ascontiguousarray(array) for array in self.constants],
         )
+
+    def _references(self) -> list[Any] | None:
+        """Return where each array constant is found in the program that is compiled."""
+        program = self.symbols.instance if self.symbols else self.program
+        own = [c for c in self.constants if type(c) is not Var]
+        found = constant_references(program, own)
+        if found is None:
+            return None
+        places = iter(found)
+        return [self._captured[c] if type(c) is Var else next(places) for c in self.constants]
 
     def _plan_memory(self) -> None:
         used: dict[Var, list[int]] = {}
@@ -119,20 +164,25 @@ class Build:
             for slot in nest.slots:
                 if type(slot) is Var:
                     used.setdefault(slot, []).append(k)
-        known = {*self.inputs, *(o for o in self.outputs if o.type.shape)}
+        known = {*self.program.inputs, *(o for o in self.outputs if o.type.shape)}
         end = len(self.nests)
         kept = rows_kept(self.plan)
         self.buffers = [
             Buffer(
                 var,
-                max(round(_bytes(var) * kept.get(var, 1)), var.type.dtype.itemsize),
+                max(_part(_bytes(var), *kept.get(var, (1, 1))), var.type.dtype.itemsize),
                 min(steps),
                 end if var in self.outputs else max(steps),
             )
             for var, steps in used.items()
             if var not in known
         ]
-        self.workspace = arrange(self.buffers)
+        if self.symbols is None:
+            self.workspace = arrange(self.buffers)
+            return
+        self.workspace = ON_STACK + 1  # or another number: it is known when the code is loaded
+        for k, buffer in enumerate(self.buffers):
+            buffer.offset = self.symbols.scope.unknown("buffer", k)
 
     def _write_entry(self, module: ir.Module) -> None:
         writer = EntryWriter(module, "entry", self.workspace, self.releases)
@@ -172,7 +222,7 @@ class Build:
         """Let the module have a table of the addresses of array constants."""
         slots = list(dict.fromkeys(s for nest in self.nests for s in nest.slots))
         wanted = [slot for slot in slots if slot not in pointer]
-        self.constants = [self.named.constants[slot] for slot in wanted]
+        self.constants = [s if s in self._captured else self.named.constants[s] for s in wanted]
         kind = ir.ArrayType(POINTER, max(len(wanted), 1))
         table = ir.GlobalVariable(module, kind, "constants")
         table.initializer = ir.Constant(kind, None)
@@ -182,6 +232,10 @@ class Build:
 
 def _bytes(var: Var) -> int:
     return var.type.size * var.type.dtype.itemsize
+
+
+def _part(n: int, some: int, of: int) -> int:
+    return n if some == of else -(-n * some // of)
 
 
 def written_over(plan: Schedule, given: list[Var], outputs: list[Var]) -> dict[Var, Var]:

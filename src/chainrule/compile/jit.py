@@ -117,9 +117,10 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
     """Compile a function to machine code.
 
     The function is recorded with the shapes and dtypes of its first call, and every further
-    combination of them once more. What is recorded must not depend on the values of its arrays:
-    use ``np.where`` or ``cond`` to choose. Python's integers, booleans and strings are fixed parts
-    of the recorded program, as are keyword options named in ``static``.
+    combination of them once more; shapes that differ in lengths only share their machine code.
+    What is recorded must not depend on the values of its arrays: use ``np.where`` or ``cond`` to
+    choose. Python's integers, booleans and strings are fixed parts of the recorded program, as are
+    keyword options named in ``static``.
 
     Inside of another transformation (``grad(jit(f))``) the function is recorded along; for the
     speed of compiled derivatives write ``jit(grad(f))``.
@@ -163,6 +164,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         self.static = frozenset(static)
         self.donate = frozenset(donate)
         self.versions: dict[Any, Compiled] = {}
+        self._families: dict[Any, Any] = {}
         self._last: Compiled | None = None
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -183,7 +185,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         leaves, key = self._key(args, kwargs)
         version = self.versions.get(key)
         if version is None:
-            version = self.versions[key] = self._compile(args, kwargs, leaves)
+            version = self.versions[key] = self._compile(args, kwargs, leaves, key)
         self._last = version if version.arity >= 0 else None
         return version.run(leaves)
 
@@ -191,7 +193,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         """Return the version for these arguments, to look at its program and machine code."""
         leaves, key = self._key(args, kwargs)
         if key not in self.versions:
-            self.versions[key] = self._compile(args, kwargs, leaves)
+            self.versions[key] = self._compile(args, kwargs, leaves, key)
         return self.versions[key]
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
@@ -205,7 +207,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         leaves, treedef = flatten((args, kwargs))
         return leaves, (treedef, fixed, named, *map(_kind, leaves))
 
-    def _compile(self, args: Any, kwargs: Any, leaves: list[Any]) -> Compiled:
+    def _compile(self, args: Any, kwargs: Any, leaves: list[Any], key: Any) -> Compiled:
         fixed = {i: a for i, a in enumerate(args) if i in self.static}
         options = {k: v for k, v in kwargs.items() if k in self.static}
         free = tuple(a for i, a in enumerate(args) if i not in fixed)
@@ -225,7 +227,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         flat = plain and all(map(_is_input, args))
         given = self._given_away(args, kwargs)
         donated = frozenset(k for k, leaf in enumerate(dynamic) if given[leaf])
-        native = self._native(program, donated, out_tree)
+        native = self._native(program, donated, out_tree, key)
         return Compiled(program, native, dynamic, out_tree, len(args) if flat else -1)
 
     def _given_away(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[bool]:
@@ -240,7 +242,10 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         found: list[bool] = flatten((marks, named))[0]
         return found
 
-    def _native(self, program: Program, donated: frozenset[int], out_tree: TreeDef) -> Any:
+    def _native(
+        self, program: Program, donated: frozenset[int], out_tree: TreeDef, key: Any
+    ) -> Any:
+        from .generic import Family
         from .lowering import lowered
         from .mixed import Mixed
         from .native import Native
@@ -251,8 +256,11 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
             self._warn("all of it, as native code is not made for this Python or platform")
             return None
         program = lowered(program)
+        nesting = _nesting(program, out_tree)
+        family = self._families.setdefault(tuple(map(_without_lengths, key)), Family())
         try:
-            return Native(program, donated, _nesting(program, out_tree)).compile()
+            found = family.native(program, donated, nesting)
+            return Native(program, donated, nesting).compile() if found is None else found
         except UnsupportedError:
             mixed = Mixed(program)
         except ImportError as error:
@@ -316,6 +324,13 @@ def _described(equation: Equation, reason: str) -> str:
 
 def _is_input(x: Any) -> bool:
     return isinstance(x, float | complex | np.generic) or type(x) is np.ndarray
+
+
+def _without_lengths(part: Any) -> Any:
+    """Return a part of a version's key without the lengths of axes other than 0 and 1."""
+    if type(part) is tuple and len(part) == 2 and isinstance(part[0], np.dtype):
+        return part[0], tuple(min(n, 2) for n in part[1])
+    return part
 
 
 def _kind(x: Any) -> Any:

@@ -48,6 +48,8 @@ class Native:
         Whether the machine code was found on disk.
     seconds : dict
         How long each stage took.
+    template : Instance or None
+        Where its machine code comes from, if that serves other shapes too.
     parts : list of str
         For each output, the Python expression that finds it among the arguments ``x`` and the
         computed results ``m``.
@@ -58,16 +60,23 @@ class Native:
         program: Program,
         donated: frozenset[int] = frozenset(),
         nesting: tuple[Any, ...] | None = None,
+        template: Any = None,
     ) -> None:
         self.program = program
+        self.template = template
         self.nesting = nesting if nesting is not None else tuple(range(count_computed(program)))
         self.donated = frozenset(k for k in donated if program.inputs[k] not in program.outputs)
         self.seconds: dict[str, float] = {}
         begin = time.perf_counter()
-        self._key = cache.key_of(program, (sorted(self.donated), self.nesting))
-        self._image = cache.find(self._key)
+        self._key: str | None = None
+        self._image: Image | None
+        if template is None:
+            self._key = cache.key_of(program, (sorted(self.donated), self.nesting))
+            self._image = cache.find(self._key)
+        else:
+            self._image = template.image
         self.seconds["look up"] = time.perf_counter() - begin
-        self.cached = self._image is not None
+        self.cached = template is None and self._image is not None
         self._built: Any = None
         if self._image is None:
             self._built = self._build()
@@ -112,6 +121,9 @@ class Native:
     def build(self) -> Any:
         """How the program was made into machine code; made once more if it came from disk."""
         from .build import Build
+
+        if self.template is not None:
+            return self.template.build
 
         return Build(self.program, self.donated, self.nesting)
 

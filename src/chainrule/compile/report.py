@@ -75,6 +75,9 @@ class Compilation:
 
 
 def _of_part(part: Native, title: str) -> Iterator[str]:
+    if part.template is not None:
+        yield f"Shapes{title}, all with this machine code"
+        yield from (f"  {line}" for line in part.template.lines())
     yield f"Loop nests{title}"
     for line in _nests(part.plan.groups, "  ", names_of(part.program)):
         yield line[:WIDTH]
@@ -87,7 +90,8 @@ def _of_part(part: Native, title: str) -> Iterator[str]:
         yield f"  {_count(facts['in place'], 'result')} written over arguments"
     yield f"  without reuse there would be {size(apart)} in between"
     yield f"  peak: {size(arguments + results + inner)}"
-    for type_, n, offset, first, last in facts["buffers"][:12]:
+    for name, shape, n, offset, first, last in facts["buffers"][:12]:
+        type_ = f"{name}[{','.join(map(str, shape))}]"
         yield f"    {type_:<20} {size(n):>10} at {offset:>8}, nests {first} to {last}"
     yield f"Code{title}"
     lines = part.code.text.count("\n")

@@ -12,6 +12,7 @@ from .. import ir
 from ..emit.scalar import I64, constant, register_type
 from ..runtime.symbols import linear_algebra
 from ..runtime.threads import has_threads
+from ..sizes import known
 from .spec import Ints, Spec
 from .tiling import roles
 
@@ -48,7 +49,7 @@ def matrices_of(spec: Spec, dtype: np.dtype[Any]) -> Matrices | None:
     if not (len(parts.rows) == len(parts.columns) == len(parts.inner) == 1):
         return None
     (m,), (n,), (k,) = parts.rows, parts.columns, parts.inner
-    sizes = [spec.sizes[x] for x in (m, n, k)]
+    sizes = [known(spec.sizes[x]) for x in (m, n, k)]
     if (
         min(sizes[:2]) < LEAST
         or sizes[2] < SHORT
@@ -57,7 +58,7 @@ def matrices_of(spec: Spec, dtype: np.dtype[Any]) -> Matrices | None:
     ):
         return None
     has_lanes = 1 in (spec.left.strides[m], spec.right.strides[n])
-    if has_lanes and dtype.itemsize * _elements(spec.sizes, (m, n, k)) <= BYTES:
+    if has_lanes and dtype.itemsize * _elements(sizes) <= BYTES:
         return None
     exchanged = spec.out[m] == 1
     if exchanged:
@@ -75,8 +76,8 @@ def matrices_of(spec: Spec, dtype: np.dtype[Any]) -> Matrices | None:
     return Matrices(spec, m, n, k, parts.batch, exchanged)
 
 
-def _elements(sizes: Ints, labels: Ints) -> int:
-    m, n, k = (sizes[label] for label in labels)
+def _elements(sizes: list[int]) -> int:
+    m, n, k = sizes
     return m * k + k * n + m * n
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...program.equation import Equation, Var
+from ..sizes import bounds
 from .views import MOVES, Axis, View, contiguous, whole
 
 
@@ -83,16 +84,16 @@ def _inverse(
     y: Var, end: Var, view: View, strides: list[int], overlaps: tuple[Overlap, ...]
 ) -> Chain:
     """Turn "where an element comes from" into "where it goes"."""
-    places: dict[int, tuple[int, int]] = {}
+    places: list[tuple[int, tuple[int, int]]] = []
     for axis, stride in zip(view.axes, strides, strict=True):
         for size, source in reversed(axis):
-            places[source] = (size, stride)
+            places.append((source, (size, stride)))
             stride *= size
     axes = []
     for axis in contiguous(y.type.shape):
         low, high = (axis[0][1], axis[0][0] * axis[0][1]) if axis else (0, 0)
-        own = sorted((s for s in places if low <= s < high), reverse=True)
-        axes.append(tuple(places[s] for s in own))
+        own = sorted((p for p in places if low <= p[0] < high), reverse=True)
+        axes.append(tuple(place for _, place in own))
     return Chain(end, tuple(axes), overlaps)
 
 
@@ -107,7 +108,7 @@ def _overlapping(
         shape = user.params["shape"]
         if len(index) != len(shape) or not all(type(p) is slice for p in index):
             return None
-        spread = [p.indices(n)[::2] for p, n in zip(index, shape, strict=True)]
+        spread = [bounds(p, n)[::2][:2] for p, n in zip(index, shape, strict=True)]
         var = user.out
         if uses[var] != 1 or var not in users:
             return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...program.equation import Equation, Var
 from .. import ir
 from ..emit.scalar import I1, I64, register_type
+from ..sizes import is_fixed, known
 from .intrinsics import intrinsic, suffix
 from .spec import Ints, Operand, Spec
 from .tiles import Dot, Lanes, Outer, Piece
@@ -120,7 +121,7 @@ class Writer:
     def summed(self, labels: Sequence[int]) -> list[int]:
         """Return the labels that are summed over in the order of their loops."""
         _, left, right = self.strides
-        return sorted(labels, key=lambda k: -max(abs(left[k]), abs(right[k])))
+        return sorted(labels, key=lambda k: -max(abs(known(left[k])), abs(known(right[k]))))
 
     def so_far(self, place: Any, piece: Piece) -> Any:
         """Return what is to be added to: nothing, the first time."""
@@ -146,7 +147,7 @@ class Writer:
             else:
                 self._tile(starts, factors, [])
 
-        if along and self.tile.vectors * self.tile.width < self.spec.sizes[lane or 0]:
+        if along and self.tile.vectors * self.tile.width < known(self.spec.sizes[lane or 0]):
             self._along_first(order, len(batch))
         else:
             self._blocks(order, {}, {}, tiles)
@@ -181,6 +182,12 @@ class Writer:
         (label, factor), *rest = order
         size = self.spec.sizes[label]
         whole = size - size % factor
+        if not is_fixed(size):
+            # how many are left over is known when the code is loaded: they are taken one by one
+            for begin, end, step in ((0, whole, factor), (whole, size, 1))[: 1 + (factor > 1)]:
+                with self.nest.loop(I64(end), I64(begin), step) as i:
+                    self._blocks(rest, {**starts, label: i}, {**factors, label: step}, body)
+            return
         if whole == factor:
             self._blocks(rest, {**starts, label: I64(0)}, {**factors, label: factor}, body)
         elif whole:
@@ -205,6 +212,9 @@ class Writer:
         assert lane is not None
         size, step = self.spec.sizes[lane], self.tile.width * self.tile.vectors
         whole = size - size % step
+        if not is_fixed(size):
+            self._each_chunk_of_any(size, whole, body)
+            return
         if whole == step:
             body(self._pieces(step), I64(0))
         elif whole:
@@ -212,6 +222,21 @@ class Writer:
                 body(self._pieces(step), i)
         if size % step:
             body(self._pieces(size % step), I64(whole))
+
+    def _each_chunk_of_any(
+        self, size: Any, whole: Any, body: Callable[[list[Piece], Any], None]
+    ) -> None:
+        """Write the same for any length: vectors one by one at the end, and a part of one."""
+        width = self.tile.width
+        step, vectors = width * self.tile.vectors, size - size % width
+        with self.nest.loop(I64(whole), step=step) as i:
+            body(self._pieces(step), i)
+        if step > width:
+            with self.nest.loop(I64(vectors), I64(whole), width) as i:
+                body(self._pieces(width), i)
+        if width > 1:
+            with self.nest.loop(I64(size), I64(vectors), width) as i:  # not once, or once
+                body([Piece(0, width, I64(size % width))], i)
 
     def _pieces(self, count: int) -> list[Piece]:
         width = self.tile.width
@@ -244,6 +269,9 @@ class Writer:
         return ir.Constant(self.type_of(width), 0.0 if width == 1 else [0.0] * width)
 
     def _mask(self, piece: Piece) -> Any:
+        if type(piece.count) is not int:
+            numbers = ir.Constant(ir.VectorType(I64, piece.width), list(range(piece.width)))
+            return self.b.icmp_unsigned("<", numbers, self.splat(piece.count, piece.width))
         bits = [int(i < piece.count) for i in range(piece.width)]
         return ir.Constant(ir.VectorType(I1, piece.width), bits)
 
@@ -271,7 +299,7 @@ class Writer:
         """Return how large the left operand is."""
         o = self.spec.left.base
         size = o.type.size if type(o) is Var else o.size
-        return int(size) * self.bytes
+        return int(known(size)) * self.bytes
 
     def fetch(self, pointer: Any) -> None:
         """Have memory brought nearer that is needed soon; it need not exist."""
@@ -283,7 +311,7 @@ class Writer:
         """Return a vector of which all elements are the same."""
         if width == 1:
             return x
-        kind = self.type_of(width)
+        kind = x.type if width == 1 else ir.VectorType(x.type, width)
         first = self.b.insert_element(ir.Constant(kind, ir.Undefined), x, I32(0))
         zeros = ir.Constant(ir.VectorType(I32, width), [0] * width)
         return self.b.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)

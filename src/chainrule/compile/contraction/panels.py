@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..sizes import is_fixed
 from .blas import matrices_of
 from .spec import Ints, Operand, Spec
 from .tiling import Factors, Machine, Tile, blocks, host, roles, swapped, tile_of, variants
@@ -141,6 +142,8 @@ def panels_of(spec: Spec, dtype: np.dtype[Any]) -> Panels | None:
     True
     """
     left, right = spec.left.strides, spec.right.strides
+    if not is_fixed(*spec.sizes, *spec.out, *left, *right):
+        return None
     found = _panels_of(spec.sizes, spec.out, left, right, dtype, host())
     if found is None:
         return None

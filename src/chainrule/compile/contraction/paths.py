@@ -9,6 +9,7 @@ import numpy as np
 
 from ...program.equation import Equation, Var
 from ...program.program import Program
+from ..sizes import known
 from .chains import contiguous_strides
 from .selects import Rewriting
 
@@ -67,7 +68,7 @@ def _of_dtype(to: Rewriting, o: Any, dtype: np.dtype[Any], equation: Equation) -
 def _path(terms: list[str], operands: list[Any], out: str) -> list[tuple[int, ...]]:
     if len(terms) < 3:
         return [tuple(range(len(terms)))]
-    shapes = (np.broadcast_to(np.float32(0), _shape(o)) for o in operands)
+    shapes = (np.broadcast_to(np.float32(0), tuple(map(known, _shape(o)))) for o in operands)
     subscripts = ",".join(terms) + "->" + out
     method = "optimal" if len(terms) < 6 else "greedy"
     path, _ = np.einsum_path(subscripts, *shapes, optimize=(method, 2**62))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...program.equation import Equation, Var
+from ..sizes import is_fixed
 from .kernel import spec_from
 from .panels import panels_of
 from .spec import Spec
@@ -58,7 +59,7 @@ def row_labels(root: Equation, rows: int, made: Collection[Var], near: float = N
     """
     spec = spec_from(root)
     for label, size in enumerate(spec.sizes):
-        if size % rows:
+        if not is_fixed(size) or size % rows:
             continue
         each = size // rows
         out = spec.out[label]
@@ -90,7 +91,8 @@ def _is_paneled(spec: Spec, label: int, dtype: np.dtype[Any]) -> bool:
 
 
 def _size(o: Any) -> int:
-    return int(o.type.size if type(o) is Var else o.size)
+    size: int = o.type.size if type(o) is Var else o.size
+    return size
 
 
 def _in_rows(o: Any, label: int, rows: int, each: int, spec: Spec, made: Collection[Var]) -> bool:

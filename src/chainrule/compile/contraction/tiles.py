@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import ir
 from ..emit.scalar import I64
+from ..sizes import is_fixed
 from .intrinsics import intrinsic, suffix
 from .tiling import Factors
 
@@ -25,7 +26,7 @@ class Piece:
 
     start: int
     width: int
-    count: int
+    count: Any
 
 
 class Outer:
@@ -119,7 +120,8 @@ class Outer:
         """Store vectors along a label that has gaps in the result, one element after the other."""
         w, stride = self.w, self.w.spec.out[lane]
         width = sum(piece.width for piece in self.pieces)
-        count = self.pieces[-1].start + self.pieces[-1].count
+        last = self.pieces[-1]
+        count = I64(last.start + last.count) if type(last.count) is int else last.count
         room = w.room(w.kind, I64(width * len(self.cells)))
         block = (*self.rows, *self.columns)
         starts = {
@@ -131,7 +133,7 @@ class Outer:
         for (r, c, p), sum_ in self.sums.items():
             at = w.moved(room, I64(starts[r, c] + self.pieces[p].start))
             self.b.store(self.b.load(sum_, typ=self._kind((r, c, p))), at, align=w.bytes)
-        with w.nest.loop(I64(count)) as i, self._nested(block) as (number, place):
+        with w.nest.loop(count) as i, self._nested(block) as (number, place):
             source = self.b.add(self.b.mul(number, I64(width)), i)
             x = self.b.load(w.moved(room, source), typ=w.kind)
             there = self.b.add(self.b.mul(i, I64(stride)), place)
@@ -189,6 +191,9 @@ class Dot(Outer):
         assert lane is not None
         size = w.spec.sizes[lane]
         whole = size - size % width
+        if not is_fixed(size):
+            self._steps_of_any(left, right, whole, size)
+            return
         if whole == width:
             self._products(left, right, Piece(0, width, width))
         elif whole:
@@ -197,6 +202,16 @@ class Dot(Outer):
         if size % width:
             rest = Piece(0, width, size % width)
             self._products(w.moved(left, I64(whole)), w.moved(right, I64(whole)), rest)
+
+    def _steps_of_any(self, left: Any, right: Any, whole: Any, size: Any) -> None:
+        """Write the same for any length."""
+        w, width = self.w, self.w.tile.width
+        with w.nest.loop(I64(whole), step=width) as i:
+            self._products(w.moved(left, i), w.moved(right, i), Piece(0, width, width))
+        if width > 1:
+            with w.nest.loop(I64(size), I64(whole), width) as i:  # not once, or once
+                rest = Piece(0, width, I64(size % width))
+                self._products(w.moved(left, i), w.moved(right, i), rest)
 
     def _products(self, left: Any, right: Any, piece: Piece) -> None:
         w = self.w

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
 import numpy as np
 
+from ..sizes import is_fixed, known
 from .spec import Ints, Operand, Spec
 
 Factors = tuple[tuple[int, int], ...]
@@ -130,7 +131,11 @@ def vector_width(size: int, dtype: np.dtype[np.generic]) -> int:
 
 def tile_of(spec: Spec, dtype: np.dtype[np.generic]) -> Tile:
     """Return the tile with the least estimated cost."""
-    return _tile_of(spec.sizes, spec.out, spec.left.strides, spec.right.strides, dtype, host())
+    tables = (spec.sizes, spec.out, spec.left.strides, spec.right.strides)
+    tile = _tile_of(*(tuple(map(known, table)) for table in tables), dtype, host())
+    if tile.block is not None and not is_fixed(spec.sizes[tile.block[0]]):
+        return replace(tile, block=None)  # pieces have one length, which must divide the whole
+    return tile
 
 
 @functools.lru_cache(512)

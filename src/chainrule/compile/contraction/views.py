@@ -16,6 +16,7 @@ from typing import Any
 
 from ...program.equation import Equation, Var
 from ..emit.blocks import full_spec
+from ..sizes import bounds
 
 Factor = tuple[int, int]
 Axis = tuple[Factor, ...]
@@ -135,8 +136,7 @@ def _sliced(view: View, equation: Equation) -> View | None:
         axis = next(given)
         n = prod(size for size, _ in axis)
         if type(part) is slice:
-            start, stop, step = part.indices(n)
-            count = len(range(start, stop, step))
+            start, _, step, count = bounds(part, n)
             if (start, step, count) == (0, 1, n):
                 axes.append(axis)
                 continue
@@ -172,12 +172,13 @@ MOVES: dict[str, Callable[[View, Equation], View | None]] = {
 
 def refined(systems: Sequence[Sequence[int]]) -> list[int] | None:
     """Return the coarsest mixed radix of which all the given ones are groupings, or None."""
-    cuts = {1}
+    cuts = [1]
     for system in systems:
         below = 1
         for size in reversed(system):
             below *= size
-            cuts.add(below)
+            if below not in cuts:
+                cuts.append(below)
     ordered = sorted(cuts)
     pairs = list(pairwise(ordered))
     if any(high % low for low, high in pairs):

@@ -10,6 +10,7 @@ import numpy as np
 from ...program.equation import Equation, Var
 from ...program.index import Hole
 from ..plan.schedule import UnsupportedError, size_of
+from ..sizes import Size, bounds, is_fixed
 from .scalar import I64, constant, convert
 
 if TYPE_CHECKING:
@@ -46,16 +47,16 @@ def source_index(
         raise UnsupportedError(
             equation, "an index that mixes arrays and integers is not compiled yet"
         )
-    block = np.broadcast_shapes(*(nest.buffers.shape_of(parts[full[k]]) for k in advanced))
+    rank = max(len(nest.buffers.shape_of(parts[full[k]])) for k in advanced)
     adjacent = advanced[-1] - advanced[0] + 1 == len(advanced)
     before = advanced[0] if adjacent else 0
-    inner = index[before : before + len(block)]
+    inner = index[before : before + rank]
     others = iter(
         _basic_index(
             nest,
             [p for p in full if type(p) is not Hole],
             [n for n, p in zip(shape, _no_none(full), strict=True) if type(p) is not Hole],
-            index[:before] + index[before + len(block) :],
+            index[:before] + index[before + rank :],
         )
     )
     place: list[Any] = []
@@ -82,7 +83,11 @@ def _taken(nest: Nest, equation: Equation, part: Any, inner: Index, n: int) -> A
     i = convert(nest.b, nest.value(part, own), dtype, np.dtype(np.int64))
     b = nest.b
     i = b.select(b.icmp_signed("<", i, I64(0)), b.add(i, I64(n)), i)
-    if type(part) is Var or ((np.asarray(part) >= n) | (np.asarray(part) < -n)).any():
+    if (
+        type(part) is Var
+        or not is_fixed(n)
+        or ((np.asarray(part) >= n) | (np.asarray(part) < -n)).any()
+    ):
         return nest.checked(equation, i, n)
     return i
 
@@ -96,10 +101,10 @@ def _basic_index(nest: Nest, full: list[Any], shape: Sequence[int], index: Index
             next(given)
             continue
         n = next(sizes)
-        if isinstance(part, int):
-            place.append(I64(part % n if n else 0))
+        if isinstance(part, int | Size):
+            place.append(I64((part + n if part < 0 else part) if n else 0))
             continue
-        start, _, step = part.indices(n)
+        start, _, step, _ = bounds(part, n)
         i = next(given)
         i = i if step == 1 else nest.b.mul(i, I64(step), flags=["nsw"])
         place.append(i if start == 0 else nest.b.add(i, I64(start), flags=["nsw"]))
@@ -176,9 +181,33 @@ def _embed(nest: Nest, root: Equation) -> None:
 
 
 def _target_shape(root: Equation, spec: Any, parts: Any, nest: Nest) -> tuple[int, ...]:
-    arrays = [np.zeros(nest.buffers.shape_of(p), np.intp) for p in parts]
-    filled = tuple(arrays[p] if type(p) is Hole else p for p in spec)
-    return np.broadcast_to(np.zeros(()), root.out.type.shape)[filled].shape
+    """Return the shape of ``array[spec]``; see `source_index` for where the axes stand."""
+    shape = root.out.type.shape
+    full = full_spec(spec, len(shape))
+    lengths = iter(shape)
+    basic: list[tuple[int, Any]] = []  # by place in the index
+    for k, part in enumerate(full):
+        if part is None:
+            basic.append((k, 1))
+            continue
+        n = next(lengths)
+        if type(part) is slice:
+            basic.append((k, bounds(part, n)[3]))
+    advanced = [k for k, p in enumerate(full) if type(p) is Hole]
+    if not advanced:
+        return tuple(n for _, n in basic)
+    block = _broadcast_shapes([nest.buffers.shape_of(parts[full[k]]) for k in advanced])
+    adjacent = advanced[-1] - advanced[0] + 1 == len(advanced)
+    first = advanced[0] if adjacent else 0
+    before, after = ([n for k, n in basic if (k < first) is side] for side in (True, False))
+    return (*before, *block, *after)
+
+
+def _broadcast_shapes(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """Do what NumPy's function does, for shapes that fit together, and with sizes."""
+    rank = max(map(len, shapes))
+    aligned = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
+    return tuple(next((n for n in axis if n != 1), 1) for axis in zip(*aligned, strict=True))
 
 
 def _setitem(nest: Nest, root: Equation) -> None:

@@ -24,6 +24,7 @@ from ..plan.schedule import (
     size_of,
 )
 from ..runtime.layout import ERROR, EVENTS, INDEX, LENGTH
+from ..sizes import is_fixed, known
 from .accumulate import Accumulator
 from .blocks import BLOCKS, source_index
 from .floating import DIVIDE, INVALID
@@ -87,7 +88,9 @@ class Nest:
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         # each nest is optimised by itself: the passes take more than linear time in a function
-        self.is_small = size_of(group.domain) <= SMALL and group.roots[0].primitive.name != "matmul"
+        self.is_small = (
+            known(size_of(group.domain)) <= SMALL and group.roots[0].primitive.name != "matmul"
+        )
         self.function.attributes.add("noinline")
         if size_of(group.domain) >= LONG:
             self.function.effort = "long"
@@ -317,7 +320,8 @@ class Nest:
         elif name in BLOCKS:
             BLOCKS[name](self, self.group.roots[0])
         else:
-            self.wide = next((n for n in reversed(self.group.domain) if n > 1), 0) >= WIDE_FROM
+            lengths = map(known, reversed(self.group.domain))
+            self.wide = next((n for n in lengths if n > 1), 0) >= WIDE_FROM
             if self.group.flat:
                 self._write_flat()
             else:
@@ -338,7 +342,7 @@ class Nest:
             for total in sums:
                 total.add(self.value(total.operand, (i,)))
 
-        if sums and size > BLOCK:
+        if sums and (not is_fixed(size) or size > BLOCK):
             with self.loop(last, first, step=BLOCK) as start:
                 for total in sums:
                     total.begin()

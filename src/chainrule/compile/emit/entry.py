@@ -19,6 +19,7 @@ from ...program.arraytype import ArrayType
 from .. import ir
 from ..runtime import layout as at
 from ..runtime.buffers import LEAST
+from ..sizes import is_fixed
 from .scalar import I64, memory_type
 
 POINTER = ir.PointerType()
@@ -40,6 +41,7 @@ class EntryWriter:
         self.workspace = workspace
         self.releases = releases
         self.scalars: list[tuple[int, ArrayType, Any]] = []
+        self._shapes: dict[tuple[str, ...], str] = {}
 
     # -- writing calls and accesses ----------------------------------------------------------------
 
@@ -185,8 +187,22 @@ class EntryWriter:
         return places
 
     def _new_array(self, type_: ArrayType) -> Any:
-        if type_.size * type_.dtype.itemsize < LEAST:
-            return self._ordinary_array(type_)
+        size = type_.size * type_.dtype.itemsize
+        if not is_fixed(size):
+            return self._array_of_any_size(type_, size)
+        return self._ordinary_array(type_) if size < LEAST else self._kept_array(type_)
+
+    def _array_of_any_size(self, type_: ArrayType, size: Any) -> Any:
+        with self.b.goto_entry_block():
+            place = self.b.alloca(POINTER)
+        with self.b.if_else(self.b.icmp_signed("<", I64(size), I64(LEAST))) as (small, large):
+            with small:
+                self.b.store(self._ordinary_array(type_), place)
+            with large:
+                self.b.store(self._kept_array(type_), place)
+        return self.b.load(place, typ=POINTER)
+
+    def _kept_array(self, type_: ArrayType) -> Any:
         # its memory comes from arrays that are gone
         handler = self.object("chainrule.runtime.buffers")
         name = f"chainrule.numpy.{at.SET_ALLOCATOR}"
@@ -200,13 +216,19 @@ class EntryWriter:
 
     def _ordinary_array(self, type_: ArrayType) -> Any:
         kind = ir.ArrayType(I64, len(type_.shape))
-        name = "shape_" + "_".join(map(str, type_.shape))
-        if name not in self.module.globals:
-            shape = ir.GlobalVariable(self.module, kind, name)
+        key = tuple(I64(n).text for n in type_.shape)
+        if key not in self._shapes:
+            self._shapes[key] = f"shape_{len(self._shapes)}"
+            shape = ir.GlobalVariable(self.module, kind, self._shapes[key])
             shape.linkage, shape.global_constant = "internal", True
             shape.initializer = kind(list(type_.shape))
         null, cls = ir.Constant(POINTER, None), self.object(f"chainrule.numpy.{at.ARRAY_TYPE}")
-        given = (cls, I32(len(type_.shape)), self.module.globals[name], I32(type_.dtype.num))
+        given = (
+            cls,
+            I32(len(type_.shape)),
+            self.module.globals[self._shapes[key]],
+            I32(type_.dtype.num),
+        )
         name = f"chainrule.numpy.{at.ARRAY_NEW}"
         return self.external(name, POINTER, *given, null, null, I32(0), I32(0), null)
 

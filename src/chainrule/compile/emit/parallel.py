@@ -14,6 +14,7 @@ from ...program.equation import Var
 from .. import ir
 from ..plan.cost import SHARED_FROM, time_per_element
 from ..plan.schedule import OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
+from ..sizes import is_fixed
 from .accumulate import Accumulator
 from .circular import CircularNest, is_circular
 from .codegen import BLOCK, POINTER, Buffers, Nest
@@ -34,7 +35,8 @@ def is_shared(group: Group, plan: Schedule) -> bool:
     """Tell whether a group is large enough to be shared, and can be."""
     if group.roots[0].primitive.name in OPAQUE or not group.domain:
         return False
-    if time_per_element(group, plan) * size_of(group.domain) < SHARED_FROM:
+    # as a bound of the size, which may be another one for other shapes
+    if size_of(group.domain) < int(SHARED_FROM / time_per_element(group, plan)):
         return False
     if chunk_length(group, plan) >= group.domain[split_axis(group)]:
         return False
@@ -183,7 +185,8 @@ class ParallelNest(Nest):
         b = self.b
         count = -(-self.steps // self.length)
         whole = whole_reductions(self.group)
-        parts = b.alloca(ir.ArrayType(I64, max(1, count * len(whole))))
+        room = (count if is_fixed(count) else MOST) * len(whole)
+        parts = b.alloca(ir.ArrayType(I64, max(1, room)))
         given = handed(b, [*(self.pointer[slot] for slot in self.slots), self.frame, parts])
         b.call(pool(self.module), [chunk, given, I64(count)])
         for k, root in enumerate(whole):

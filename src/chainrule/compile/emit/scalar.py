@@ -12,6 +12,10 @@ from ...program.equation import Equation
 from .. import ir
 from ..plan.schedule import UnsupportedError
 from ..runtime import engine
+from ..sizes import Parameter, Size
+
+Value = Any
+
 
 F64, F32, I64, I1, I8 = (
     ir.DoubleType(),
@@ -20,7 +24,6 @@ F64, F32, I64, I1, I8 = (
     ir.IntType(1),
     ir.IntType(8),
 )
-Value = Any
 
 
 def register_type(dtype: np.dtype[Any]) -> Any:
@@ -44,6 +47,10 @@ def memory_type(dtype: np.dtype[Any]) -> Any:
 def constant(value: Any, dtype: np.dtype[Any]) -> Value:
     """Return a constant of a dtype."""
     kind = register_type(dtype)
+    if type(value) in (Size, Parameter) and dtype.kind != "b":
+        whole = dtype.kind in "iu"
+        form = value.expression if whole else (dtype.str[1:], value.expression)
+        return ir.filled_in(value.scope.symbol(form), kind)
     if dtype.kind in "biu":
         return ir.Constant(kind, int(value))
     return ir.Constant(kind, float(value))

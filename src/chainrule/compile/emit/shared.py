@@ -25,6 +25,7 @@ from ..contraction.spec import Spec
 from ..contraction.tiling import roles, tile_of
 from ..contraction.writing import scratch_size, write_part
 from ..plan.schedule import Group, Schedule
+from ..sizes import is_fixed, known
 from .codegen import Buffers, Nest
 from .parallel import ParallelNest, Part
 from .scalar import I64, register_type
@@ -83,6 +84,8 @@ def shared_cut(group: Group) -> Cut | None:
     if matrices is not None:
         return min(_cuts(matrices), key=lambda found: found[0], default=(0, None))[1]
     for label, (size, out) in enumerate(zip(spec.sizes, spec.out, strict=True)):
+        if not is_fixed(size):
+            continue
         count = next((c for c in range(CHUNKS, 1, -1) if size % c == 0), 1)
         if out and label != tile.lane and count > 1 and size // count >= 8:
             return Cut(Rows(label, 1, False), count, size // count, size)
@@ -133,8 +136,8 @@ def _room_of_chunk(root: Equation, cut: Cut) -> int:
 def _cuts(matrices: Matrices) -> Iterator[tuple[int, Cut]]:
     """Yield how products by BLAS can be cut, with the elements that are read or written again."""
     sizes = matrices.spec.sizes
-    m, n, k = (sizes[x] for x in (matrices.rows, matrices.columns, matrices.inner))
-    stack = prod(sizes[label] for label in matrices.batch)
+    m, n, k = (known(sizes[x]) for x in (matrices.rows, matrices.columns, matrices.inner))
+    stack = prod(known(sizes[label]) for label in matrices.batch)
     ways = [(label, 1, 0, False) for label in matrices.batch]
     ways += [
         (matrices.rows, SHORTEST, k * n, False),
@@ -143,9 +146,9 @@ def _cuts(matrices: Matrices) -> Iterator[tuple[int, Cut]]:
     ]
     for label, least, again, accumulates in ways:
         size = sizes[label]
-        count = min(CHUNKS, size // least)
-        if count < 2:
+        if not is_fixed(size) or size // least < 2:
             continue
+        count = min(CHUNKS, size // least)
         unit = 16 if size >= 16 * CHUNKS and least > 1 else 1  # whole vectors
         length = -(-size // (count * unit)) * unit
         cut = Cut(Rows(label, 1, accumulates), -(-size // length), length, size)

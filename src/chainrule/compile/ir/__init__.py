@@ -17,6 +17,7 @@ from .types import (
     Type,
     VectorType,
     VoidType,
+    filled_in,
 )
 from .values import Constant, Undefined, Value
 
@@ -39,4 +40,5 @@ __all__ = [
     "Value",
     "VectorType",
     "VoidType",
+    "filled_in",
 ]

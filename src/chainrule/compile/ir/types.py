@@ -6,7 +6,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from .values import Constant
+from ..sizes import Size
+from .values import Constant, Symbolic
 
 
 class Type:
@@ -61,10 +62,18 @@ class IntType(Type):
         (self.width,) = of
         self.text = self.short = f"i{self.width}"
 
+    def __call__(self, value: Any) -> Constant:
+        """Return a constant; a size is one that is filled in when the code is loaded."""
+        if type(value) is not Size:
+            return Constant(self, value)
+        if self.width < 64:
+            value.scope.note("<", value.expression, 1 << (self.width - 1), True)
+        return filled_in(value.scope.symbol(value.expression), self)
+
     def written(self, value: Any) -> str:
         if self.width == 1:
             return "true" if value else "false"
-        return str(int(value))
+        return self(value).text if type(value) is Size else str(int(value))
 
 
 class FloatType(Type):
@@ -90,6 +99,17 @@ class DoubleType(Type):
 
     def written(self, value: Any) -> str:
         return _bits(value)
+
+
+def filled_in(symbol: str, kind: Any) -> Constant:
+    """Return a constant of which the loader gives the bits, as the address of a symbol."""
+    width = 64 if kind is DoubleType() else 32 if kind is FloatType() else kind.width
+    text = f'ptrtoint (ptr @"{symbol}" to i64)'
+    if width < 64:
+        text = f"trunc (i64 {text} to i{width})"
+    if not isinstance(kind, IntType):
+        text = f"bitcast (i{width} {text} to {kind})"
+    return Symbolic(kind, text)
 
 
 def _bits(value: float) -> str:

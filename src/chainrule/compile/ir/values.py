@@ -40,3 +40,13 @@ class Constant(Value):
     def inttoptr(self, target: Type) -> Value:
         """Return an address from its number."""
         return Value(target, f"inttoptr ({self} to {target.text})")
+
+
+class Symbolic(Constant):
+    """A constant that is written with the name of a symbol."""
+
+    __slots__ = ()
+
+    def __init__(self, type: Type, text: str) -> None:
+        self.type = type
+        self.constant = self.text = text

@@ -18,10 +18,16 @@ from ...program.equation import Equation, Var
 from ...program.program import Program
 from ...trace.body import Body
 from ..contraction.forming import form_contractions
+from ..sizes import is_fixed
 from .schedule import Group, Schedule, UnsupportedError, reads_in_place, rows_of, schedule
 from .writing import WRITERS, read_before, writers_last
 
 SMALL = 64  # elements of a value that is kept on the stack
+
+
+def is_small(type_: ArrayType) -> bool:
+    """Tell whether a value is kept on the stack."""
+    return is_fixed(type_.size) and type_.size <= SMALL
 
 
 @dataclass
@@ -47,7 +53,7 @@ class Block:
 
     def is_large(self, o: Any) -> bool:
         """Tell whether a value is computed in the block and too large for the stack."""
-        return type(o) is Var and o in self.made and o.type.size > SMALL
+        return type(o) is Var and o in self.made and not is_small(o.type)
 
     def workspaces(self) -> Iterator[Var]:
         """Yield the variables of inner loops that need memory of the program's."""
@@ -198,7 +204,7 @@ class LoopPlan:
         )
 
     def _place(self, carry: Carry, rows: Sequence[Any], moved: set[Var]) -> None:
-        if carry.var.type.size <= SMALL:
+        if is_small(carry.var.type):
             carry.kind = "stack"
             return
         if carry.after is carry.var and carry.var not in rows:

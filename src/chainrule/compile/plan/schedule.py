@@ -17,6 +17,7 @@ import numpy as np
 
 from ...program.equation import Equation, Var
 from ...program.program import Program
+from ..sizes import Parameter, Size, bounds
 
 REDUCTIONS = frozenset({"sum", "mean", "prod", "max", "min", "norm", "any", "all"})
 # Computed twice, these cost more than a trip through the cache.
@@ -178,7 +179,8 @@ def schedule(program: Program, kept: Iterable[Var] = ()) -> Schedule:
 
 def _check_dtypes(equation: Equation) -> None:
     for o in (*equation.operands, *equation.outs):
-        dtype = o.type.dtype if type(o) is Var else np.result_type(o)
+        symbolic = type(o) in (Size, Parameter)
+        dtype = o.type.dtype if type(o) is Var else o.dtype if symbolic else np.result_type(o)
         known = dtype.kind in "fiub" and dtype.isnative and dtype.itemsize <= 8
         if not known or dtype == np.float16:
             raise UnsupportedError(equation, f"{dtype} is not compiled yet")
@@ -217,7 +219,7 @@ def rows_of(array: Any, producer: dict[Var, Equation]) -> tuple[Any, int, int]:
         (source,) = equation.operands
         if type(cut) is not slice or not whole or type(source) is not Var:
             break
-        start, _, stride = cut.indices(source.type.shape[0])
+        start, _, stride, _ = bounds(cut, source.type.shape[0])
         array, first, step = source, start + first * stride, step * stride
     return array, first, step
 

@@ -19,6 +19,7 @@ from ...program.index import Hole
 from ..contraction.kernel import spec_from
 from ..contraction.rows import Rows, row_labels
 from ..contraction.tiling import NEAR
+from ..sizes import is_fixed
 from .cost import SHARED_FROM, time_per_element
 from .schedule import CIRCULAR, OPAQUE, REDUCTIONS, Group, Schedule, reduced_axes, size_of
 
@@ -111,13 +112,13 @@ def form_strips(plan: Schedule, outputs: Iterable[Any]) -> Schedule:
     return Schedule(done, plan.stored, plan.producer, plan.placed)
 
 
-def rows_kept(plan: Schedule) -> dict[Var, float]:
-    """Return of which variables only some rows are in memory, and which part.
+def rows_kept(plan: Schedule) -> dict[Var, tuple[int, int]]:
+    """Return of which variables only some rows are in memory: how many, and of how many.
 
     Chunks that are run at the same time must not share it.
     """
     strips = (g.inner for g in plan.groups if isinstance(g.inner, StripPlan))
-    return {var: s.chunks * s.length / s.rows for s in strips for var in s.local}
+    return {var: (s.chunks * s.length, s.rows) for s in strips for var in s.local}
 
 
 class Run:
@@ -170,7 +171,7 @@ class Run:
         return before, members, after
 
     def _joins(self, group: Group, reads: set[Var]) -> bool:
-        if self.rows < 4 or group.inner is not None or group.reuse:
+        if not is_fixed(self.rows) or self.rows < 4 or group.inner is not None or group.reuse:
             return False
         if any(out in self.plan.placed for root in group.roots for out in root.outs):
             return False
@@ -315,7 +316,7 @@ class Run:
         rows = {
             var: var.type.size * var.type.dtype.itemsize / self.rows
             for var in touched
-            if var.type.size % self.rows == 0 and var.type.size
+            if is_fixed(var.type.size) and var.type.size % self.rows == 0 and var.type.size
         }
         # sums alone, that take longer in pieces, do not gain by what they only read together
         kept_near = self.made if self.near > NEAR else set(rows)

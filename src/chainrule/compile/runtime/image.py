@@ -38,6 +38,8 @@ class Image:
         What is worth showing: sizes of memory, whether the interpreter's lock is released.
     arrays : list of ndarray
         The constants themselves, in the process that made the image.
+    sizes : dict
+        By symbol: numbers that the code takes as if they were addresses, see `sizes`.
     """
 
     code: bytes
@@ -47,10 +49,11 @@ class Image:
     workspace: int
     facts: dict[str, Any]
     arrays: list[Any] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Return the image as bytes: a line of JSON, then the object file."""
-        content = {k: v for k, v in vars(self).items() if k not in ("code", "arrays")}
+        content = {k: v for k, v in vars(self).items() if k not in ("code", "arrays", "sizes")}
         return json.dumps(content).encode() + b"\n" + self.code
 
     @classmethod

@@ -37,10 +37,12 @@ def load(text: str) -> Any:
 def in_memory(image: Image) -> Any:
     """Return an image's machine code in memory, ready to be called."""
     if loader.is_supported():
+        sizes = image.sizes
         try:
-            return loader.Loaded(image.code, address_of)
+            return loader.Loaded(image.code, lambda s: sizes[s] if s in sizes else address_of(s))
         except loader.UnreadableObjectError:
-            pass
+            if sizes:
+                raise
     from .engine import LoadedByLLVM
 
     return LoadedByLLVM(image.code, image.externals)

@@ -130,15 +130,15 @@ def write_products(
             )
 
     offsets = 0, spec.left.offset, spec.right.offset
-    _tell_threads(b, "begin")
+    tell_threads(b, "begin")
     level(
         0,
         [b.gep(p, [I64(at)], source_etype=kind) for p, at in zip(bases, offsets, strict=True)],
     )
-    _tell_threads(b, "end")
+    tell_threads(b, "end")
 
 
-def _tell_threads(b: ir.IRBuilder, event: str) -> None:
+def tell_threads(b: ir.IRBuilder, event: str) -> None:
     """Say that BLAS is to work on this thread only, or that it may use others again."""
     if not has_threads():
         return

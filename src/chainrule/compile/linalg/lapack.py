@@ -9,6 +9,7 @@ import numpy as np
 
 from ...program.equation import Equation
 from .. import ir
+from ..contraction.blas import tell_threads
 from ..emit.scalar import I64, constant
 from ..plan.schedule import UnsupportedError
 from ..runtime.symbols import UnknownSymbolError, linear_algebra
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 POINTER = ir.PointerType()
 I32, I8 = ir.IntType(32), ir.IntType(8)
+ALONE = 256  # rows of a matrix up to which the threads of BLAS would wait more than they work
 
 
 @functools.cache
@@ -43,6 +45,7 @@ class Routine:
         self.dtype = root.out.type.dtype
         self.name = ("d" if self.dtype == np.float64 else "s") + name
         self.arguments: list[Any] = []
+        self.is_small = max(nest.buffers.shape_of(root.operands[0])[-2:]) <= ALONE
 
     def _cell(self, kind: Any) -> Any:
         with self.nest.b.goto_entry_block():
@@ -84,7 +87,11 @@ class Routine:
             linear_algebra(self.name)  # SciPy is imported now, not within a call
             kind = ir.FunctionType(ir.VoidType(), [POINTER] * len(self.arguments))
             function = ir.Function(b.module, kind, symbol)
+        if self.is_small:
+            tell_threads(b, "begin")
         b.call(function, self.arguments)
+        if self.is_small:
+            tell_threads(b, "end")
 
     def call_for_info(self) -> Any:
         """Write the call of a routine that says last whether it went well; return that number."""

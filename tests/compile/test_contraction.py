@@ -399,3 +399,15 @@ def test_threads_share_a_contraction_and_change_nothing():
     finally:
         set_num_threads(before)
     close(alone, convolve(x.astype(np.float64), w.astype(np.float64)), np.float32)
+
+
+def test_sums_of_products_without_elements():
+    def convolution(x, k):
+        windows = sliding_window_view(x, (3, 3), (2, 3))
+        return np.einsum("nchwij,ocij->nohw", windows, k)
+
+    x, k = np.ones((0, 2, 8, 9)), np.ones((3, 2, 3, 3))
+    assert jit(convolution)(x, k).shape == (0, 3, 6, 7)
+    slopes = jit(grad(lambda x, k: np.sum(convolution(x, k) ** 2), (0, 1)))(x, k)
+    assert slopes[0].shape == x.shape
+    np.testing.assert_array_equal(slopes[1], np.zeros(k.shape))

@@ -283,7 +283,8 @@ def _einsum(nest: Nest, root: Equation) -> None:
     sizes: dict[str, int] = {}
     for label, o in zip(labels, root.operands, strict=True):
         for letter, n in zip(label, nest.buffers.shape_of(o), strict=True):
-            sizes[letter] = max(n, sizes.get(letter, 1))
+            if sizes.get(letter, 1) == 1:  # which stretches, to no elements too
+                sizes[letter] = n
     if size_of(sizes.values()) > 1 << 20:
         raise UnsupportedError(root, "a large einsum is left to NumPy, which calls BLAS")
     summed = [c for c in dict.fromkeys(left.replace(",", "")) if c not in out]

@@ -11,6 +11,7 @@ from ..program.arraytype import ArrayType, ndim_of, shape_of
 from ..program.primitive import Primitive, implements
 from . import batching
 from .families import normalize_axes
+from .reductions import in_summed_type
 
 # -- linear recurrences and running products -----------------------------------------------------
 
@@ -54,7 +55,7 @@ def _cumprod_rule(y: Any, x: Any, axis: int) -> LinearMap:
 CUMPROD = Primitive(
     "cumprod",
     lambda x, axis: np.cumprod(x, axis),
-    type_rule=lambda x, axis: ArrayType(x.shape, np.cumprod(np.empty(0, x.dtype)).dtype),
+    type_rule=lambda x, axis: x,
     d=(_cumprod_rule,),
     batch=batching.shifted_axes,
     text="cumprod({0})",
@@ -64,8 +65,7 @@ CUMPROD = Primitive(
 
 @implements(np.cumprod, method="cumprod")
 def _cumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    if dtype is not None:
-        a = a.astype(dtype)
+    a = in_summed_type(a, dtype)
     if axis is None:
         a, axis = np.ravel(a), 0
     return CUMPROD(a, axis=normalize_axes(axis, ndim_of(a))[0])

@@ -175,8 +175,27 @@ ARCCOSH = elementwise(
 ARCTANH = elementwise(
     "arctanh", np.arctanh, lambda y, x: scale(1.0 / ((1.0 - x) * (1.0 + x))), text="atanh({0})"
 )
-FUNCTIONS[np.deg2rad] = FUNCTIONS[np.radians] = lambda x: x * (math.pi / 180.0)
-FUNCTIONS[np.rad2deg] = FUNCTIONS[np.degrees] = lambda x: x * (180.0 / math.pi)
+
+
+def _in_floats(ufunc: Any, answer: Any) -> Any:
+    """Return an answer that takes integers as the floats that the ufunc makes of them."""
+
+    def converted(x: Any) -> Any:
+        if x.dtype.kind in "biu":
+            x = x.astype(ufunc.resolve_dtypes((x.dtype, None))[-1])
+        return answer(x)
+
+    return converted
+
+
+_turned: Any
+for _turned, _factor in (
+    (np.deg2rad, math.pi / 180.0),
+    (np.radians, math.pi / 180.0),
+    (np.rad2deg, 180.0 / math.pi),
+    (np.degrees, 180.0 / math.pi),
+):
+    FUNCTIONS[_turned] = _in_floats(_turned, lambda x, factor=_factor: x * factor)
 
 
 def _hypot(y: Any, part: Any) -> LinearMap:
@@ -206,7 +225,7 @@ def _abs(y: Any, x: Any) -> LinearMap:
 
 
 ABS = elementwise("abs", np.absolute, _abs, text="|{0}|", symbol="absolute value", impl=abs)
-FUNCTIONS[np.fabs] = ABS
+FUNCTIONS[np.fabs] = _in_floats(np.fabs, ABS)
 
 
 def _extreme(wins: Any) -> tuple[Any, Any]:

@@ -26,6 +26,13 @@ def _reduction_type(x: ArrayType, axis: Axis, keepdims: bool) -> ArrayType:
     return ArrayType(_reduced(x.shape, axis, keepdims), x.dtype)
 
 
+def in_summed_type(a: Any, dtype: Any) -> Any:
+    """Return an array in the type of its sum: small integers are added up in the platform's."""
+    if dtype is None and a.dtype.kind in "biu":
+        dtype = np.add.reduce(np.empty(0, a.dtype)).dtype
+    return a if dtype is None or a.dtype == dtype else a.astype(dtype)
+
+
 def _spread(y: Any, shape: tuple[int, ...], axis: tuple[int, ...]) -> Any:
     """Return a reduction's result in a shape that broadcasts against its input."""
     return np.reshape(y, _reduced(shape, axis, True))
@@ -240,10 +247,17 @@ def _extreme_rule(y: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Line
     return compose(*maps, select(chosen))
 
 
+def _extreme_type(x: ArrayType, axis: tuple[int, ...], keepdims: bool) -> ArrayType:
+    out = _reduction_type(x, axis, keepdims)
+    if 0 in (x.shape[i] for i in axis) and 0 not in out.shape:
+        raise ValueError("zero-size array to a maximum or minimum, which has no identity")
+    return out
+
+
 MAX = Primitive(
     "max",
     lambda x, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
-    type_rule=_reduction_type,
+    type_rule=_extreme_type,
     d=(_extreme_rule,),
     batch=batching.shifted_axes,
     text="max{axis}({0})",
@@ -252,7 +266,7 @@ MAX = Primitive(
 MIN = Primitive(
     "min",
     lambda x, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
-    type_rule=_reduction_type,
+    type_rule=_extreme_type,
     d=(_extreme_rule,),
     batch=batching.shifted_axes,
     text="min{axis}({0})",
@@ -266,7 +280,10 @@ def _extreme(primitive: Primitive, pair: Any, neutral: float) -> Any:
     ) -> Any:
         if where is not True:
             a = np.where(where, a, neutral)
-        out = primitive(a, axis=normalize_axes(axis, ndim_of(a)), keepdims=bool(keepdims))
+        shape, axis, keepdims = shape_of(a), normalize_axes(axis, ndim_of(a)), bool(keepdims)
+        if initial is not None and 0 in (shape[i] for i in axis):
+            return np.full(_reduced(shape, axis, keepdims), initial, a.dtype)
+        out = primitive(a, axis=axis, keepdims=keepdims)
         return out if initial is None else pair(out, initial)
 
     return answer
@@ -345,8 +362,7 @@ def _prod(
 ) -> Any:
     if where is not True:
         a = np.where(where, a, 1)
-    if dtype is not None:
-        a = a.astype(dtype)
+    a = in_summed_type(a, dtype)
     out = PROD(a, axis=normalize_axes(axis, ndim_of(a)), keepdims=bool(keepdims))
     return out if initial is None else out * initial
 
@@ -403,8 +419,7 @@ CUMSUM = Primitive(
 
 @implements(np.cumsum, method="cumsum")
 def _cumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    if dtype is not None:
-        a = a.astype(dtype)
+    a = in_summed_type(a, dtype)
     if axis is None:
         a, axis = np.ravel(a), 0
     return CUMSUM(a, axis=normalize_axes(axis, ndim_of(a))[0], reverse=False)

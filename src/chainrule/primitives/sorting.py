@@ -104,6 +104,8 @@ def _kept(out: Any, a: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
 
 def _or_nan(out: Any, lines: Any) -> Any:
     """Return the result, or NaN where there is one anywhere on the line."""
+    if lines.dtype.kind in "biu":
+        return out
     return np.where(np.any(np.isnan(lines), axis=0), np.nan, out)
 
 
@@ -148,10 +150,12 @@ def _quantile(
     if method in ("lower", "higher", "nearest"):
         rounded = {"lower": np.floor, "higher": np.ceil, "nearest": np.rint}[method](place)
         return _kept(_or_nan(take(ordered, rounded.astype(INTP), 0), lines), a, axes, keepdims)
+    if ordered.dtype.kind in "biu":
+        ordered = ordered.astype(float)
     floor = np.floor(place)
     part = place - floor if method == "linear" else 0.5 * (np.ceil(place) - floor)
     if isinstance(q, int | float):
-        part = part.astype(a.dtype)
+        part = part.astype(ordered.dtype)
     part = np.reshape(part, shape_of(q) + (1,) * (ndim_of(ordered) - 1))
     below = floor.astype(INTP)
     low = take(ordered, below, 0)

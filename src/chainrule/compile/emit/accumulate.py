@@ -10,6 +10,7 @@ import numpy as np
 from ...program.equation import Equation
 from .. import ir
 from ..plan.schedule import reduced_axes, size_of
+from .integers import bounds, extreme
 from .scalar import I64, constant, convert, intrinsic, register_type
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class Accumulator:
         b.store(self._neutral(), self.total)
 
     def _neutral(self) -> Any:
-        low = -np.inf if self.dtype.kind == "f" else np.iinfo(np.int64).min
-        high = np.inf if self.dtype.kind == "f" else np.iinfo(np.int64).max
+        low, high = (-np.inf, np.inf) if self.dtype.kind == "f" else bounds(self.dtype)
         # a sum starts at -0.0: adding it changes nothing, not even the sign of a zero
         zero = -0.0 if self.dtype.kind == "f" else 0
         start = {"prod": 1, "max": low, "min": high, "any": 0, "all": 1}.get(self.name, zero)
@@ -50,8 +50,7 @@ class Accumulator:
         b = self.nest.b
         if self.name in ("max", "min"):
             if self.dtype.kind != "f":
-                symbol = ">" if self.name == "max" else "<"
-                return b.select(b.icmp_signed(symbol, x, a), x, a)
+                return extreme(b, self.name == "max", x, a, self.dtype)
             # LLVM's own, as it only makes vectors of what it knows; they let NaN through
             name = f"llvm.{'maximum' if self.name == 'max' else 'minimum'}"
             kind = ir.FunctionType(a.type, [a.type, a.type])

@@ -281,11 +281,13 @@ class Nest:
 
     def added(self, dtype: np.dtype[Any], x: Any, y: Any) -> Any:
         """Return x + y."""
-        return self.b.fadd(x, y) if dtype.kind == "f" else self.b.add(x, y)
+        if dtype.kind == "f":
+            return self.b.fadd(x, y)
+        return self.b.or_(x, y) if dtype.kind == "b" else self.b.add(x, y)
 
     def multiplied(self, dtype: np.dtype[Any], x: Any, y: Any) -> Any:
         """Return x y."""
-        return self.b.fmul(x, y) if dtype.kind == "f" else self.b.mul(x, y)
+        return self.b.fmul(x, y) if dtype.kind == "f" else self.b.mul(x, y)  # of bits: and
 
     # -- loops -----------------------------------------------------------------------------------
 

@@ -80,7 +80,7 @@ def _write_loops(
                 product = nest.b.fmul(x, y, flags=["contract"])
                 new = nest.b.fadd(so_far, product, flags=["reassoc", "contract", "nsz"])
             else:
-                new = nest.b.add(so_far, nest.b.mul(x, y))
+                new = nest.added(dtype, so_far, nest.multiplied(dtype, x, y))
             nest.b.store(new, total)
         place = nest.b.add(nest.b.mul(i, I64(columns)), j)
         nest.store(root.out, dtype, place, nest.b.load(total, typ=kind))

@@ -10,7 +10,7 @@ import numpy as np
 from ...program.equation import Equation
 from ..plan.schedule import size_of
 from .blocks import over
-from .scalar import I64, OPERATIONS, convert
+from .scalar import I64, convert, operation_of
 
 if TYPE_CHECKING:
     from .codegen import Nest
@@ -57,7 +57,8 @@ def _product(nest: Nest, root: Equation) -> None:
 
 def _extreme(name: str) -> Callable[[Nest, Equation], None]:
     def write(nest: Nest, root: Equation) -> None:
-        extreme = OPERATIONS[name]
+        extreme = operation_of(name, root.out.type.dtype)
+        assert extreme is not None
         _running(nest, root, root.operands[0], lambda y, x, _: extreme(nest.b, y, x))
 
     return write

@@ -13,6 +13,7 @@ from .. import ir
 from ..plan.schedule import UnsupportedError
 from ..runtime import engine
 from ..sizes import Parameter, Size
+from . import integers
 
 Value = Any
 
@@ -99,8 +100,6 @@ def _arithmetic(float_op: str, int_op: str) -> Callable[..., Value]:
 
 def _comparison(symbol: str) -> Callable[..., Value]:
     def emit(b: ir.IRBuilder, x: Value, y: Value) -> Value:
-        if isinstance(x.type, ir.IntType):
-            return b.icmp_signed(symbol, x, y)
         return (b.fcmp_unordered if symbol == "!=" else b.fcmp_ordered)(symbol, x, y)
 
     return emit
@@ -108,8 +107,6 @@ def _comparison(symbol: str) -> Callable[..., Value]:
 
 def _extreme(symbol: str) -> Callable[..., Value]:
     def emit(b: ir.IRBuilder, x: Value, y: Value) -> Value:
-        if isinstance(x.type, ir.IntType):
-            return b.select(b.icmp_signed(symbol, x, y), x, y)
         # a NaN wins, in either place
         wins = b.or_(b.fcmp_ordered(symbol, x, y), b.fcmp_unordered("uno", x, x))
         return b.select(wins, x, y)
@@ -138,11 +135,9 @@ def _sign(b: ir.IRBuilder, x: Value) -> Value:
 
 
 def _beside_infinity(symbol: str) -> Callable[..., Value]:
-    """Return what compares a number's magnitude with infinity; a whole number is below."""
+    """Return what compares a number's magnitude with infinity."""
 
     def emit(b: ir.IRBuilder, x: Value) -> Value:
-        if isinstance(x.type, ir.IntType):
-            return I1(symbol == "<")
         return b.fcmp_ordered(symbol, intrinsic(b, "llvm.fabs", x), ir.Constant(x.type, np.inf))
 
     return emit
@@ -258,10 +253,17 @@ def emit(
     given = [convert(b, x, d, work) for x, d in zip(args, dtypes, strict=True)]
     if wide and work.kind == "f" and is_wide(name):
         return wide_call(b, name, *given)
-    operation = OPERATIONS.get(name) or math_kernels().get(name)
+    if name == "reciprocal" and work.kind in "biu":
+        raise UnsupportedError(equation, "`reciprocal` of integers is not compiled yet")
+    operation = operation_of(name, work)
     if operation is None:
         raise UnsupportedError(equation, f"`{name}` is not compiled yet")
     return operation(b, *given)
+
+
+def operation_of(name: str, dtype: np.dtype[Any]) -> Callable[..., Value] | None:
+    """Return how an operation on numbers of a type is written; None if that is not known here."""
+    return integers.operation(name, dtype) or OPERATIONS.get(name) or math_kernels().get(name)
 
 
 def is_wide(name: str) -> bool:

@@ -55,7 +55,7 @@ format: $(VENV)/.has-dev ## mend what lint can mend by itself
 	@$(BIN)/ruff format .
 
 .PHONY: types
-types: $(VENV)/.has-dev ## check the types
+types: $(VENV)/.has-dev $(VENV)/.has-test ## check the types
 	@$(BIN)/mypy
 
 .PHONY: imports

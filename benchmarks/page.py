@@ -115,10 +115,15 @@ def _processor() -> str:
     return platform.machine()
 
 
+def _beside(ratio: float, target: float) -> str:
+    """Return a ratio with as many digits as tell it from the target."""
+    return f"{ratio:.3f}" if round(ratio, 2) == target else f"{ratio:.2f}"
+
+
 def _targets(found: list[tuple[Line, Any]]) -> str:
     rows = []
     for line, _ in found:
-        ratio = "–" if line.ratio is None else f"{line.ratio:.2f}"
+        ratio = "–" if line.ratio is None else _beside(line.ratio, line.case.target)
         verdict = "yes" if line.reached else "**no**"
         limit = (
             f"{line.limit / line.ours:.0%}, {line.limit_name}" if line.limit and line.ours else "–"
@@ -170,7 +175,8 @@ def _missed(found: list[tuple[Line, Any]]) -> str:
         if line.reached:
             continue
         left = stored["results"].get(JIT, {}).get("left", [])
-        what = f"{line.ratio:.2f} instead of {line.case.target:g}" if line.ratio else line.why
+        target = line.case.target
+        what = f"{_beside(line.ratio, target)} instead of {target:g}" if line.ratio else line.why
         reasons = [notes.get(line.case.name, ""), *(f"Left to NumPy: {_left(t)}." for t in left)]
         lines.append(f"- **{line.case.title}**: {what}. {' '.join(filter(None, reasons))}".rstrip())
     return "\n".join([lines[0], "", *lines[1:]]) if len(lines) > 1 else ""

@@ -103,5 +103,7 @@ def test_extremes_of_negative_numbers(dtype):
 def test_an_empty_array_has_no_extreme(f):
     with pytest.raises(ValueError, match="zero-size"):
         jit(f)(np.ones((0, 3)))
+    with pytest.raises(ValueError, match="zero-size"):
+        jit(lambda x: x.max(1))(np.ones((0, 0)))
     assert jit(lambda x: np.max(x, initial=2.0))(np.ones((0, 3))) == 2.0
     assert jit(lambda x: x.max(1))(np.ones((0, 3))).shape == (0,)

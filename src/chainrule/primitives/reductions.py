@@ -248,10 +248,9 @@ def _extreme_rule(y: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Line
 
 
 def _extreme_type(x: ArrayType, axis: tuple[int, ...], keepdims: bool) -> ArrayType:
-    out = _reduction_type(x, axis, keepdims)
-    if 0 in (x.shape[i] for i in axis) and 0 not in out.shape:
+    if 0 in (x.shape[i] for i in axis):
         raise ValueError("zero-size array to a maximum or minimum, which has no identity")
-    return out
+    return _reduction_type(x, axis, keepdims)
 
 
 MAX = Primitive(

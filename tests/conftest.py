@@ -1,6 +1,7 @@
 """What every test shares: how Hypothesis searches, and how it reports."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -22,3 +23,10 @@ def _machine_code_of_the_tests(tmp_path_factory):
         del os.environ["CHAINRULE_CACHE_DIR"]
     else:
         os.environ["CHAINRULE_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_are_heard():
+    """Hear Ctrl-C: a shell that starts us in the background lets its children ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

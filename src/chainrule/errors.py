@@ -17,6 +17,7 @@ import os
 import sys
 
 from .program.errors import (
+    BoundsError,
     ChainruleError,
     GradientError,
     ProgramError,
@@ -27,6 +28,7 @@ from .program.errors import (
 from .program.spans import Span, is_internal, span_of
 
 __all__ = [
+    "BoundsError",
     "ChainruleError",
     "GradientError",
     "ProgramError",

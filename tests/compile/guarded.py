@@ -6,8 +6,6 @@ begins right behind one. Reading or writing a single byte beyond ends the proces
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import sys
 import warnings
 from typing import Any
@@ -16,39 +14,21 @@ import numpy as np
 
 from chainrule import grad, jit, scan, value_and_grad
 from chainrule.compile.native import Native
+from tests.compile import pages
 
-PAGE = mmap.PAGESIZE
-LIBRARY = ctypes.CDLL(None, use_errno=True)
 FRONT = "front" in sys.argv
-KEPT: list[Any] = []
-
-
-def region(size: int, alignment: int = 1) -> int:
-    """Return the address of so many bytes beside a page that nobody may touch."""
-    pages = -(-size // PAGE) * PAGE
-    memory = mmap.mmap(-1, pages + 2 * PAGE)
-    KEPT.append(memory)
-    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    for page in (start, start + PAGE + pages):
-        assert LIBRARY.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), 0) == 0
-    if FRONT:
-        return start + PAGE
-    return (start + PAGE + pages - size) // alignment * alignment
 
 
 def guarded(array: Any) -> Any:
     """Return a copy of an array in such memory."""
     if type(array) is not np.ndarray or array.size == 0:
         return array
-    raw = (ctypes.c_char * array.nbytes).from_address(region(array.nbytes))
-    copy = np.frombuffer(raw, array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
+    return pages.copied(array, FRONT)
 
 
 def grow(self: Native) -> None:
     """Let the memory of a call be such memory."""
-    self._give(region(self.workspace, 64))
+    self._give(pages.region(self.workspace, 64, FRONT))
 
 
 def functions() -> dict[str, Any]:

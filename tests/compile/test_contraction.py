@@ -276,45 +276,27 @@ def test_a_tile_fits_the_registers():
 # -- memory ----------------------------------------------------------------------------------------
 
 GUARDED = """
-import ctypes, mmap, sys
+import ctypes, sys
 import numpy as np
 import chainrule.compile.native as native
 from chainrule import jit
 from chainrule.nn.convolution import convolve
-
-PAGE = mmap.PAGESIZE
-protect = ctypes.CDLL(None, use_errno=True).mprotect
-protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-kept = []
-
-
-def guarded(shape, dtype, at_end):
-    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = -(-count // PAGE) * PAGE
-    pages = mmap.mmap(-1, room + 2 * PAGE)
-    view = np.frombuffer(pages, np.uint8)
-    base = view.__array_interface__["data"][0]
-    assert protect(base, PAGE, 0) == 0
-    assert protect(base + PAGE + room, PAGE, 0) == 0
-    kept.append(pages)
-    start = PAGE + (room - count if at_end else 0)
-    return view[start : start + count].view(dtype).reshape(shape)
+from tests.compile import pages
 
 
 def check(f, *shapes):
     rng = np.random.default_rng(0)
     for dtype in (np.float32, np.float64):
         compiled = jit(f)
-        for at_end in (True, False):
-            native.empty = lambda shape, dtype: guarded(shape, dtype, at_end)
-            args = [guarded(s, dtype, at_end) for s in shapes]
-            for a in args:
-                a[...] = rng.standard_normal(a.shape)
+        for front in (False, True):
+            native.empty = lambda shape, dtype: pages.empty(shape, dtype, front)
+            draw = lambda shape: rng.standard_normal(shape).astype(dtype)
+            args = [pages.copied(draw(s), front) for s in shapes]
             np.testing.assert_allclose(compiled(*args), f(*args), rtol=1e-3, atol=1e-3)
 
 
 if sys.argv[1] == "fault":
-    array = guarded((3,), np.float32, True)
+    array = pages.empty((3,), np.float32)
     ctypes.memset(array.ctypes.data + 12, 0, 1)
 check(np.matmul, (7, 13), (13, 37))
 check(np.matmul, (3, 29), (29,))

@@ -13,6 +13,7 @@ import pytest
 
 from chainrule import jit, scan, while_loop
 from chainrule.compile.native import Native
+from tests.compile.interrupting import interrupted, sent_soon
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -41,15 +42,8 @@ def test_an_interrupt_ends_a_loop(name):
     f, x = CASES[name]
     compiled = jit(f)
     assert type(compiled.lower(x).native) is Native
-    main = threading.main_thread().ident
-    assert main is not None
-    timer = threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT))
-    timer.start()
-    begin = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted():
         compiled(x)
-    assert time.monotonic() - begin < 20.0
-    timer.join()
 
 
 def test_what_a_handler_does_not_raise_goes_on(monkeypatch):
@@ -59,11 +53,8 @@ def test_what_a_handler_does_not_raise_goes_on(monkeypatch):
     expected = f(x)
     before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
     try:
-        main = threading.main_thread().ident
-        timer = threading.Timer(0.01, lambda: signal.pthread_kill(main, signal.SIGUSR1))
-        timer.start()
-        np.testing.assert_array_equal(f(x), expected)
-        timer.join()
+        with sent_soon(signal.SIGUSR1, 0.01):
+            np.testing.assert_array_equal(f(x), expected)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert heard

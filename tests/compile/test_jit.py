@@ -350,3 +350,17 @@ def test_an_array_made_in_pieces_beside_loops_over_the_same_rows():
 
     x = np.random.default_rng(5).standard_normal((25, 55))
     np.testing.assert_allclose(jit(grad(f))(x), grad(f)(x), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("f", "remedy"),
+    [
+        (lambda a, b: a @ b, "transpose"),
+        (lambda a, b: a + b[:2], "np.newaxis"),
+        (lambda a, b: np.max(a[:0]), "initial="),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused_at_the_users_line(f, remedy):
+    with pytest.raises(ValueError, match=remedy) as caught:
+        jit(grad(lambda a, b: np.sum(f(a, b))))(np.ones((3, 4)), np.ones((3, 4)))
+    assert "test_jit.py" in str(caught.value)

@@ -167,43 +167,24 @@ def test_threads_share_strips_and_change_nothing():
 # -- memory ----------------------------------------------------------------------------------------
 
 GUARDED = """
-import ctypes, mmap
 import numpy as np
 import chainrule.compile.native as native
 from chainrule import jit
 from chainrule.compile.contraction import panels
+from tests.compile import pages
 
 for name, value in (("LEAST", 0), ("SHORT", 1), ("KEPT", 4096), ("PIECE", 2048), ("PANELS", 2)):
     setattr(panels, name, value)
 panels._otherwise = lambda *_: float("inf")
-PAGE = mmap.PAGESIZE
-protect = ctypes.CDLL(None, use_errno=True).mprotect
-protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-kept = []
-
-
-def guarded(shape, dtype):
-    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = -(-count // PAGE) * PAGE
-    pages = mmap.mmap(-1, room + 2 * PAGE)
-    view = np.frombuffer(pages, np.uint8)
-    base = view.__array_interface__["data"][0]
-    assert protect(base, PAGE, 0) == 0
-    assert protect(base + PAGE + room, PAGE, 0) == 0
-    kept.append(pages)
-    return view[PAGE + room - count : PAGE + room].view(dtype).reshape(shape)
-
-
+native.empty = pages.empty
 rng = np.random.default_rng(0)
 for dtype in (np.float32, np.float64):
     for subscripts in SUBSCRIPTS:
         for sizes in ((13, 37, 29), (31, 64, 65), (3, 17, 2)):
             size = dict(zip("ikj", sizes))
             terms = subscripts.split("->")[0].split(",")
-            native.empty = guarded
-            args = [guarded([size[c] for c in term], dtype) for term in terms]
-            for a in args:
-                a[...] = rng.standard_normal(a.shape)
+            draw = lambda term: rng.standard_normal([size[c] for c in term]).astype(dtype)
+            args = [pages.copied(draw(term)) for term in terms]
             f = lambda x, y: np.einsum(subscripts, x, y)
             np.testing.assert_allclose(jit(f)(*args), f(*args), rtol=1e-3, atol=1e-3)
 print("within")

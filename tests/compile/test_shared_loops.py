@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-import time
 from typing import Any
 
 import numpy as np
@@ -15,6 +12,7 @@ from chainrule import jit, scan, value_and_grad
 from chainrule.compile.plan import loop_rows
 from chainrule.compile.plan.control import LoopPlan
 from chainrule.compile.runtime import threads
+from tests.compile.interrupting import interrupted
 
 RNG = np.random.default_rng(8)
 
@@ -201,12 +199,5 @@ def test_an_interrupt_ends_a_shared_loop(pool, n):
     compiled = jit(f)
     compiled.lower(x)
     pool.set_num_threads(n)
-    main = threading.main_thread().ident
-    assert main is not None
-    timer = threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT))
-    timer.start()
-    begin = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted():
         compiled(x)
-    assert time.monotonic() - begin < 20.0
-    timer.join()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from chainrule import check_gradients, grad, nn
-from chainrule.errors import ShapeError
+from chainrule import check_gradients, grad, jit, nn
+from chainrule.errors import ChainruleError, ShapeError, TraceError
 from tests.nn.oracle import DTYPES, compare, drawn, torch_or_skip
 
 REDUCTION = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -258,3 +258,38 @@ def test_shapes_that_do_not_fit(call, message):
 def test_unknown_reduction():
     with pytest.raises(ValueError, match="one of 'mean', 'sum', 'none', not 'avg'"):
         nn.squared_error(np.ones(2), np.ones(2), reduction="avg")
+
+
+@pytest.mark.parametrize("wrong", [-1, 4])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.cross_entropy,
+        nn.multi_margin,
+        lambda scores, target: nn.nll(nn.log_softmax(scores), target),
+        lambda scores, target: nn.cross_entropy(scores, target, ignore_index=-100),
+        lambda scores, target: nn.cross_entropy(scores, target, class_weights=np.ones(4)),
+        lambda scores, target: np.sum(nn.Embedding(scores[:4])(target)),
+    ],
+)
+@pytest.mark.parametrize("transform", [lambda f: f, grad, jit, lambda f: jit(grad(f))])
+def test_a_class_that_does_not_exist_is_refused(loss, wrong, transform):
+    scores = np.cos(np.arange(24.0)).reshape(6, 4)
+    with pytest.raises(IndexError):
+        transform(loss)(scores, np.array([0, 1, wrong, 3, 2, 0]))
+    with pytest.raises(ChainruleError, match="but there are 4") as caught:
+        loss(scores, np.array([0, 1, wrong, 3, 2, 0]))
+    assert "test_losses.py" in str(caught.value)
+
+
+def test_an_ignored_class_may_be_any_number():
+    scores = np.cos(np.arange(8.0)).reshape(2, 4)
+    loss = lambda scores, target: nn.cross_entropy(scores, target, ignore_index=-1)
+    expected = nn.cross_entropy(scores[:1], np.array([2]))
+    for f in (loss, jit(loss)):
+        np.testing.assert_allclose(f(scores, np.array([2, -1])), expected, rtol=1e-14)
+
+
+def test_words_are_no_classes():
+    with pytest.raises(TraceError, match="dtype <U3"):
+        nn.cross_entropy(np.zeros((2, 3)), np.array(["cat", "dog"]))

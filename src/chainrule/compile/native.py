@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..program.equation import Var
-from ..program.errors import picture
+from ..program.errors import BoundsError, picture
 from ..program.program import Program
 from ..program.spans import span_of
 from .emit.floating import Monitor
@@ -228,7 +228,7 @@ class Native:
             raise np.linalg.LinAlgError(picture(message, span, help=remedy))
         shown = index if index >= 0 else index - length
         title = f"index {shown} is out of bounds for an axis of size {length}"
-        raise IndexError(picture(title, span, help=f"keep it within {-length} and {length - 1}"))
+        raise BoundsError(title, span=span, help=f"keep it within {-length} and {length - 1}")
 
 
 def count_computed(program: Program) -> int:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, Span, call_from_outside
+from ..errors import BoundsError, ShapeError, Span, call_from_outside
 
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def caller() -> Span | None:
-    """Return where the user's code called into this room."""
-    return call_from_outside(_HERE)
+    """Return where the user's code called a layer or loss, or the training that calls it."""
+    return call_from_outside(_PACKAGE)
 
 
 def require_shape(fits: bool, title: str, why: str, help: str) -> None:
@@ -61,6 +61,23 @@ def require_channels(layer: str, x: Any, channels: int, dimensions: int) -> None
         help = "reshape the input, or make the layer for its number of channels"
     fits = len(shape) == dimensions + 2 and shape[1] == channels
     require_shape(fits, f"{layer} got an input of shape {shape}", takes, help)
+
+
+def require_indices(place: str, index: Any, count: int, help: str) -> Any:
+    """Return indices that are known to lie within 0 and ``count``, and raise where they don't.
+
+    Where they are not known yet, in code that is recorded, those below 0 become ones that are too
+    large: they would count from the end, and pick something that nobody meant.
+    """
+    if type(index) is not np.ndarray:
+        return np.where(index < 0, count, index)
+    if index.size:
+        low, high = int(index.min()), int(index.max())
+        if low < 0 or high >= count:
+            title = f"{place} got the index {low if low < 0 else high}, but there are {count}"
+            why = f"they are numbered from 0 to {count - 1}"
+            raise BoundsError(title, span=caller(), why=why, help=help)
+    return index
 
 
 def one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:

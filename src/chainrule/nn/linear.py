@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import random
 from ..errors import TraceError
-from .checks import caller, require_features
+from .checks import caller, require_features, require_indices
 from .initialisers import Initialiser, fan_in_uniform, normal
 from .printing import Printed
 
@@ -119,4 +119,5 @@ class Embedding(Printed):
                 why="it looks rows up by whole numbers",
                 help="convert them: indices.astype(int)",
             )
-        return self.weight[indices]
+        help = f"make a table with more than {len(self.weight)} entries, or look for a wrong index"
+        return self.weight[require_indices("Embedding", indices, len(self.weight), help)]

@@ -82,6 +82,10 @@ class ShapeError(ChainruleError, ValueError):
     """Arrays whose shapes do not fit together."""
 
 
+class BoundsError(ChainruleError, IndexError):
+    """An index that lies outside of what it is to pick from."""
+
+
 class GradientError(ChainruleError, ValueError):
     """A transformation was used on something it is not defined for."""
 

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ..program.bytecode import opname_at
-from ..program.errors import TraceError, UnsupportedError
+from ..program.errors import ShapeError, TraceError, UnsupportedError
 from ..program.primitive import Traced
 from ..program.spans import Span, argument_texts, result_name, span_of, user_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..program.arraytype import ArrayType
     from .recorder import Recorder
     from .tracer import Tracer
 
@@ -26,6 +29,17 @@ def here() -> Span | None:
     """Return the span of the user's code that is running now."""
     frame = user_frame(2)
     return None if frame is None else span_of(frame.f_code, frame.f_lasti)
+
+
+def unfitting_shapes(name: str, types: Sequence[ArrayType], error: ValueError) -> NoReturn:
+    """Refuse an operation whose operands do not fit, before there are values to try it with."""
+    shapes = " and ".join(str(t.shape) for t in types)
+    help = "shapes agree from the last axis on, or are 1 there; np.newaxis adds such an axis"
+    if name == "matmul":
+        help = "transpose one of them, such as `b.T`, so that its rows are as long as columns are"
+    elif name in ("max", "min"):
+        help = "say with `initial=` what the extreme of nothing is"
+    raise ShapeError(str(error), span=here(), why=f"`{name}` got {shapes}", help=help) from None
 
 
 def name_of(t: Tracer) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..program.arraytype import ArrayType, array_type
 from ..program.equation import Equation, Var
+from ..program.errors import ChainruleError
 from ..program.primitive import Primitive, Traced
 from ..program.spans import is_internal
 from . import refusals
@@ -320,7 +321,7 @@ def bind(
     type_ = value = None
     if abstract:
         types = [o.type if type(o) is Var else array_type(o) for o in taken]
-        type_ = primitive.type_rule(*types, **params)
+        type_ = _type_of(primitive, types, params)
         if type(compute) is BuiltinFunctionType and all(t.weak for t in types):
             type_ = type_._replace(weak=type_.dtype.kind in "ifc")  # Python's own operator
     else:
@@ -339,6 +340,16 @@ def bind(
     )
     result = Tracer(recorder, out)
     return _as_view(result, primitive, operands, params) if primitive.makes_view else result
+
+
+def _type_of(primitive: Primitive, types: list[ArrayType], params: dict[str, Any]) -> Any:
+    """Return the type of a result whose value isn't known, or refuse shapes that do not fit."""
+    try:
+        return primitive.type_rule(*types, **params)
+    except ValueError as error:
+        if isinstance(error, ChainruleError | IndexError):  # NumPy's error of an axis is both
+            raise
+        refusals.unfitting_shapes(primitive.name, types, error)
 
 
 def bind_pair(primitive: Primitive, a: Any, b: Any) -> Any:
@@ -501,8 +512,8 @@ def bind_joint(
         given = (o.value if type(o) is Var else o for o in taken)
         values = primitive.impl(*given, **params)
     if values is None:
-        types = (o.type if type(o) is Var else array_type(o) for o in taken)
-        found: Any = primitive.type_rule(*types, **params)
+        types = [o.type if type(o) is Var else array_type(o) for o in taken]
+        found: Any = _type_of(primitive, types, params)
         outs = tuple(recorder.variable(None, t) for t in found)
     else:
         outs = tuple(recorder.variable(v) for v in values)

@@ -140,7 +140,10 @@ def test_embedding() -> None:
     table = nn.Embedding.init(KEY, 10, 4)
     axes = {"indices": {0: "batch", 1: "time"}}
     model = to_onnx(table, RNG.integers(0, 10, (3, 5)), dynamic_axes=axes, check=True)
-    assert operators(model) == ["Gather", "Identity"]
+    assert operators(model)[-2:] == [
+        "Gather",
+        "Identity",
+    ]  # behind what keeps -1 from being the last
 
 
 @dtypes

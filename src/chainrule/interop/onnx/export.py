@@ -14,6 +14,7 @@ from onnx import helper
 from ...program.arraytype import ArrayType, array_type
 from ...program.equation import Var
 from ...program.errors import ChainruleError, ShapeError, TraceError, UnsupportedError
+from ...program.spans import Span
 from ...program.pytree import TreeDef, flatten
 from . import elementwise, indexing, layout, loops, products, reductions  # noqa: F401
 from .block import Block, record
@@ -296,15 +297,22 @@ def _traced_for(call: _Call, axes: OpenAxes, sizes: Mapping[str, int]) -> tuple[
 def _traced_for_another(call: _Call, axes: OpenAxes, sizes: Mapping[str, int]) -> Any:
     try:
         return _traced_for(call, axes, sizes)
+    except ShapeError as error:
+        raise _fails_for(sizes, error.span, error.title) from error
     except ChainruleError:
         raise
     except Exception as error:
-        lengths = ", ".join(f"{name} = {n}" for name, n in sizes.items())
-        raise UnsupportedError(
-            f"the function fails for another length of an open axis: {lengths}",
-            why=f"{type(error).__name__}: {error}",
-            help="leave only axes open that may have any length",
-        ) from error
+        raise _fails_for(sizes, None, f"{type(error).__name__}: {error}") from error
+
+
+def _fails_for(sizes: Mapping[str, int], span: Span | None, why: str) -> UnsupportedError:
+    lengths = ", ".join(f"{name} = {n}" for name, n in sizes.items())
+    return UnsupportedError(
+        f"the function fails for another length of an open axis: {lengths}",
+        span=span,
+        why=why,
+        help="leave only axes open that may have any length",
+    )
 
 
 # -- the model -----------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..activations import log_softmax
-from ..checks import one_of, require_shape
-from .reductions import REDUCTIONS, reduced, require_same_shape
+from ..checks import one_of, require_indices, require_shape
+from .reductions import REDUCTIONS, reduced, require_numbers, require_same_shape
 
 
 def cross_entropy(
@@ -101,7 +101,8 @@ def _of_classes(
 ) -> Any:
     classes = log_p.shape[-1]
     counted = np.ones(target.shape, bool) if ignore_index is None else target != ignore_index
-    index = np.where(counted, target, 0)
+    index = target if ignore_index is None else np.where(target == ignore_index, 0, target)
+    index = _known_classes(index, classes)
     chosen = np.take_along_axis(log_p, index[..., np.newaxis], axis=-1)[..., 0]
     if weights is None:
         share = counted.astype(log_p.dtype)
@@ -120,7 +121,13 @@ def _of_classes(
     return reduced(losses, reduction)
 
 
+def _known_classes(index: Any, classes: int) -> Any:
+    help = "count classes from 0, and mark what is not to count by ignore_index"
+    return require_indices("a loss over classes", index, classes, help)
+
+
 def _require_classes(loss: str, logits: Any, target: Any) -> None:
+    require_numbers(loss, target)
     shape, other = np.shape(logits), np.shape(target)
     help = "give one class per row of logits"
     if len(shape) == len(other) and other[-1:] == (1,):
@@ -234,6 +241,7 @@ def multi_margin(scores: Any, target: Any, *, margin: float = 1.0, reduction: st
     target = np.asarray(target)
     _require_classes("multi_margin", scores, target)
     classes = scores.shape[-1]
+    target = _known_classes(target, classes)
     right = np.take_along_axis(scores, target[..., np.newaxis], axis=-1)
     gap = margin - right + scores
     missed = (gap > 0) & (np.arange(classes) != target[..., np.newaxis])

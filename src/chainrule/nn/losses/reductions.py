@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import one_of, require_shape
+from ...errors import TraceError
+from ..checks import caller, one_of, require_shape
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -19,12 +20,25 @@ def reduced(losses: Any, reduction: str) -> Any:
     return np.mean(losses) if reduction == "mean" else np.sum(losses)
 
 
+def require_numbers(loss: str, target: Any) -> None:
+    """Refuse targets that are words or other objects."""
+    dtype = getattr(target, "dtype", None)
+    if dtype is not None and dtype.kind not in "biufc":
+        raise TraceError(
+            f"{loss} got targets of dtype {dtype}",
+            span=caller(),
+            why="targets are numbers; classes are counted from 0",
+            help="number them: np.unique(target, return_inverse=True)[1]",
+        )
+
+
 def require_same_shape(loss: str, prediction: Any, target: Any) -> None:
     """Check a target that has one number per prediction.
 
     Broadcasting is refused: a column of predictions and a row of targets would give a loss of all
     pairs, which trains without an error and to no use.
     """
+    require_numbers(loss, target)
     shape, other = np.shape(prediction), np.shape(target)
     help = "give both the same shape"
     if shape[-1:] == (1,) and shape[:-1] == other:

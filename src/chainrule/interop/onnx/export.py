@@ -14,8 +14,8 @@ from onnx import helper
 from ...program.arraytype import ArrayType, array_type
 from ...program.equation import Var
 from ...program.errors import ChainruleError, ShapeError, TraceError, UnsupportedError
-from ...program.spans import Span
 from ...program.pytree import TreeDef, flatten
+from ...program.spans import Span
 from . import elementwise, indexing, layout, loops, products, reductions  # noqa: F401
 from .block import Block, record
 from .graph import Main, Value

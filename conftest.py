@@ -25,8 +25,9 @@ collect_ignore = [path for path, package in _NEEDED.items() if find_spec(package
 
 @pytest.fixture
 def scratch_folder(tmp_path, monkeypatch):
-    """What a page writes lands in a folder of its own."""
+    """What a page writes lands in a folder of its own; code is made as for any reader."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHAINRULE_BACKGROUND", "1")
     return tmp_path
 
 

@@ -15,14 +15,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 @pytest.fixture(scope="session", autouse=True)
 def _machine_code_of_the_tests(tmp_path_factory):
-    """Keep compiled functions in a folder that goes with the tests."""
-    before = os.environ.get("CHAINRULE_CACHE_DIR")
-    os.environ["CHAINRULE_CACHE_DIR"] = str(tmp_path_factory.mktemp("native"))
-    yield
-    if before is None:
-        del os.environ["CHAINRULE_CACHE_DIR"]
-    else:
-        os.environ["CHAINRULE_CACHE_DIR"] = before
+    """Keep compiled functions in a folder that goes with the tests, and make none by the clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path_factory.mktemp("native")))
+        patch.setenv("CHAINRULE_BACKGROUND", "0")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

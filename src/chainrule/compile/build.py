@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from .emit.entry import ON_STACK, EntryWriter
 from .emit.interrupt import WORTH, stopped
 from .emit.loops import writer_of
 from .emit.scalar import I64
+from .emit.ways import ways_of
 from .plan.cost import RELEASED_FROM, estimated_time
 from .plan.memory import Buffer, arrange
 from .plan.schedule import Group, Schedule, UnsupportedError, reads_in_place, schedule
@@ -25,6 +27,7 @@ from .plan.strips import StripPlan, form_strips, rows_kept
 from .runtime import engine
 from .runtime.image import Image, all_equations, constant_references
 from .runtime.layout import ALIGNED, WRITEABLE
+from .runtime.turns import give_way
 from .sizes import Scope
 
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
@@ -85,6 +88,7 @@ class Build:
         begin = time.perf_counter()
         formed = form_contractions(program)
         self.seconds["form"] = time.perf_counter() - begin
+        give_way()
         try:
             self._write(formed)
         except UnsupportedError as unsupported:
@@ -96,6 +100,7 @@ class Build:
         begin = time.perf_counter()
         self.plan: Schedule = form_strips(schedule(program), program.outputs)
         self.seconds["schedule"] = time.perf_counter() - begin
+        give_way()
         self.over = written_over(self.plan, self._given_away, self.outputs)
         begin = time.perf_counter()
         module = ir.Module("chainrule")
@@ -106,6 +111,7 @@ class Build:
         ]
         for nest in self.nests:
             nest.write()
+            give_way()
         self._plan_memory()
         self.releases = estimated_time(self.plan) >= RELEASED_FROM
         self._write_entry(module)
@@ -114,6 +120,11 @@ class Build:
             declared = self.symbols.scope.declarations()
             self.parts = {effort: text + declared for effort, text in self.parts.items()}
         self.seconds["emit"] = time.perf_counter() - begin
+
+    @functools.cached_property
+    def ways(self) -> list[str]:
+        """How each loop nest is run."""
+        return ways_of(self.plan)
 
     def image(self) -> Image:
         """Return the machine code."""
@@ -134,10 +145,12 @@ class Build:
             "bytes of arguments": sum(map(_bytes, self.inputs)),
             "keeps frames": self.workspace > ON_STACK,
             "bytes without reuse": sum(x.size for x in self.buffers),
+            "seconds": sum(self.seconds.values()),
         }
         portable = _ADDRESS.search("".join(self.parts.values())) is None
         if self.symbols is not None:
             numbers = self.symbols.numbers
+            facts["ways"] = self.ways
         return Image(
             code,
             externals,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import time
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +20,12 @@ from ..program.spans import span_of
 from ..trace import Tracer, current
 from ..trace.program import trace_program
 from .report import Compilation
+from .runtime.turns import in_a_hurry
 from .warning import JitWarning
+
+if TYPE_CHECKING:
+    from .native import Native
+    from .tiers import Watch
 
 
 @dataclass
@@ -33,6 +40,9 @@ class Compiled:
         Its machine code; a Mixed where parts are left to NumPy; None where all is interpreted.
     dynamic : list of int
         Which leaves of the arguments are inputs of the program.
+    watch : Watch or None
+        Whether code of its own is made in the background, where the code serves all lengths; or
+        how the code came about that was made so.
     """
 
     program: Program
@@ -41,6 +51,7 @@ class Compiled:
     out_tree: TreeDef
     arity: int = -1
     """How many positional arguments there are, where each of them is one input; else -1."""
+    watch: Watch | None = None
 
     def __post_init__(self) -> None:
         self.arrange = _arranger(self.out_tree)
@@ -58,7 +69,32 @@ class Compiled:
         given = [leaves[i] for i in self.dynamic]
         if self.native is None:
             return self.arrange(list(self.program.evaluate(*given)))
-        return self.arrange(self.native.run(given))
+        if self.watch is None:
+            return self.arrange(self.native.run(given))
+        begin = time.perf_counter()
+        results = self.native.run(given)
+        self.watch.add(time.perf_counter() - begin)
+        return self.arrange(results)
+
+    def watched(self, watch: Watch) -> None:
+        """Have a watch count the calls and their time, as long as it wants to know."""
+        self.watch = watch
+        own, call, clock = weakref.ref(self), self.native.call, time.perf_counter
+
+        def entry(*args: Any) -> Any:
+            begin = clock()
+            results = call(*args)
+            if results is not None and watch.add(clock() - begin):
+                version = own()
+                if version is not None and version.watch is watch:
+                    version.entry = call
+            return results
+
+        self.entry = entry
+
+    def retire(self) -> None:
+        """Refuse all arguments, so that who calls looks for another version."""
+        self.entry = lambda *_: None
 
 
 class _Code:
@@ -136,6 +172,10 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         Arguments that the caller no longer needs, by position or name: results of the same shape
         and dtype are written over their arrays where that is possible, and are these very arrays.
         Only arrays that are contiguous and share no memory with other arguments.
+    background : bool
+        Whether a shape that is called often may get code of its own, made in the background, in
+        place of code for all lengths. When that comes depends on the clock, and results then
+        differ in their last digits: say False where a run must repeat to the last bit.
 
     Warns
     -----
@@ -158,13 +198,16 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         *,
         static: Sequence[int | str] = (),
         donate: Sequence[int | str] = (),
+        background: bool = True,
     ) -> None:
         functools.update_wrapper(self, f)
         self.f = f
         self.static = frozenset(static)
         self.donate = frozenset(donate)
+        self.background = background
         self.versions: dict[Any, Compiled] = {}
         self._families: dict[Any, Any] = {}
+        self._promoted: dict[Any, Compiled] = {}
         self._last: Compiled | None = None
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -185,7 +228,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         leaves, key = self._key(args, kwargs)
         version = self.versions.get(key)
         if version is None:
-            version = self.versions[key] = self._compile(args, kwargs, leaves, key)
+            version = self._compile(args, kwargs, leaves, key)
         self._last = version if version.arity >= 0 else None
         return version.run(leaves)
 
@@ -193,7 +236,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         """Return the version for these arguments, to look at its program and machine code."""
         leaves, key = self._key(args, kwargs)
         if key not in self.versions:
-            self.versions[key] = self._compile(args, kwargs, leaves, key)
+            self._compile(args, kwargs, leaves, key)
         return self.versions[key]
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
@@ -227,8 +270,43 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         flat = plain and all(map(_is_input, args))
         given = self._given_away(args, kwargs)
         donated = frozenset(k for k, leaf in enumerate(dynamic) if given[leaf])
-        native = self._native(program, donated, out_tree, key)
-        return Compiled(program, native, dynamic, out_tree, len(args) if flat else -1)
+        with in_a_hurry():
+            native = self._native(program, donated, out_tree, key)
+        made = Compiled(program, native, dynamic, out_tree, len(args) if flat else -1)
+        if getattr(native, "template", None) is not None:
+            self._watch(key, made)
+        self.versions[key] = made
+        return made
+
+    def _watch(self, key: Any, version: Compiled) -> None:
+        """Have code made for exactly these shapes if they are called often."""
+        from . import tiers
+
+        if not self.background or not tiers.is_wanted():
+            return
+        owner, watched = weakref.ref(self), weakref.ref(version)  # who goes takes all along
+
+        def deliver(native: Native) -> None:
+            jitted, version = owner(), watched()
+            if jitted is not None and version is not None:
+                jitted._promote(key, version, native)
+
+        version.watched(tiers.Watch(version.native, deliver))
+
+    def _promote(self, key: Any, version: Compiled, native: Native) -> None:
+        """Put code for exactly these shapes in the place of code for all lengths."""
+        from .tiers import MOST_OWN
+
+        made = replace(version, native=native)
+        self.versions[key] = made
+        version.retire()
+        self._promoted[key] = version
+        if len(self._promoted) > MOST_OWN:
+            oldest = next(iter(self._promoted))
+            before = self._promoted.pop(oldest)
+            self.versions[oldest].retire()
+            self._watch(oldest, before)
+            self.versions[oldest] = before
 
     def _given_away(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[bool]:
         """Return which leaves the caller no longer needs."""

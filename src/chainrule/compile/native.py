@@ -124,7 +124,8 @@ class Native:
 
         if self.template is not None:
             return self.template.build
-
+        if self._built is not None:
+            return self._built
         return Build(self.program, self.donated, self.nesting)
 
     @functools.cached_property
@@ -295,8 +296,8 @@ class _MethodDef(ctypes.Structure):
 
 
 # Python reads a function's definition once more when the function goes away, so a definition must
-# outlive its function, whatever the order in which objects are freed: these few bytes are used
-# again for another function of the same address, and stay else.
+# outlive its function, whatever the order in which objects are freed, also when the interpreter
+# ends: these few bytes are used again for another function of the same address, and stay else.
 _definitions: dict[int, _MethodDef] = {}
 _definitions_lock = threading.Lock()
 
@@ -304,9 +305,11 @@ _definitions_lock = threading.Lock()
 def python_function(address: int, owner: Any) -> Any:
     """Return a callable for an emitted entry; ``owner`` keeps its machine code."""
     with _definitions_lock:
-        definition = _definitions.setdefault(
-            address, _MethodDef(b"native", address, METH_FASTCALL, None)
-        )
+        definition = _definitions.get(address)
+        if definition is None:
+            definition = _MethodDef(b"native", address, METH_FASTCALL, None)
+            _definitions[address] = definition
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(definition))
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.c_void_p]

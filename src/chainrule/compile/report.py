@@ -12,6 +12,7 @@ from ..program.program import Program
 if TYPE_CHECKING:
     from .jit import Compiled
     from .native import Native
+    from .tiers import Watch
 
 WIDTH = 100
 
@@ -38,6 +39,7 @@ class Compilation:
         candidates = [native] if native is not None else []
         if self.left:
             candidates = [part for part, _, _ in native.parts]
+        self.watch = compiled.watch
         self.parts: list[Native] = [p for p in candidates if type(p).__name__ == "Native"]
 
     @property
@@ -65,7 +67,7 @@ class Compilation:
         for number, part in enumerate(self.parts):
             title = f" of part {number + 1}" if len(self.parts) > 1 else ""
             yield ""
-            yield from _of_part(part, title)
+            yield from _of_part(part, title, self.watch)
 
     def _verdict(self) -> str:
         if not self.parts:
@@ -74,7 +76,7 @@ class Compilation:
         return f"{many}, with NumPy between them" if self.left else many
 
 
-def _of_part(part: Native, title: str) -> Iterator[str]:
+def _of_part(part: Native, title: str, watch: Watch | None) -> Iterator[str]:
     if part.template is not None:
         yield f"Shapes{title}, all with this machine code"
         yield from (f"  {line}" for line in part.template.lines())
@@ -96,6 +98,9 @@ def _of_part(part: Native, title: str) -> Iterator[str]:
     yield f"Code{title}"
     lines = part.code.text.count("\n")
     yield f"  {size(facts['bytes of code'])} of machine code from {lines} lines of LLVM"
+    yield f"  for {'all lengths' if part.template is not None else 'these shapes only'}"
+    if watch is not None:
+        yield f"  {watch}"
     shared = "chainrule.runtime.parallel" in part.code.text
     yield f"  large nests shared among threads: {_yes(shared)}"
     yield f"  interpreter's lock released: {_yes(facts['releases the lock'])}"

@@ -11,6 +11,7 @@ import llvmlite.binding as llvm
 
 from .loader import is_supported
 from .symbols import address_of
+from .turns import give_way
 
 PREFIX = "chainrule_wide_"  # of functions for which there are functions of vectors
 _lock = threading.Lock()
@@ -51,6 +52,7 @@ def optimise(parts: Mapping[str, str], target: Any) -> Any:
 
 
 def _improved(text: str, effort: str, target: Any) -> Any:
+    give_way()
     module = llvm.parse_assembly(text)
     module.triple = target.triple
     module.verify()
@@ -103,6 +105,7 @@ def object_code(parts: Mapping[str, str]) -> tuple[bytes, list[str]]:
         for value in values
         if value.is_declaration and not value.name.startswith("llvm.")
     ]
+    give_way()
     with _lock:
         code: bytes = target.emit_object(module)
     return code, externals

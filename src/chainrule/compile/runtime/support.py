@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +32,10 @@ def load(text: str) -> Any:
         code, externals = engine.object_code({"little": text})
         image = Image(code, externals, [], [], 0, {})
         cache.keep(key, image)
-    return in_memory(image)
+    loaded = in_memory(image)
+    # what goes last when the interpreter ends, an array in a cycle say, may need it still
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded))
+    return loaded
 
 
 def in_memory(image: Image) -> Any:

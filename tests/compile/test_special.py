@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from chainrule import jit, value_and_grad
+from chainrule import grad, jit, value_and_grad
 from chainrule.compile import explain_compile
 
 UNIT = (0.01, 0.99)
@@ -14,6 +14,9 @@ CASES = {
     "log_ndtr": (-5.0, 5.0),
     "logit": UNIT,
     "entr": UNIT,
+    "erfinv": (-0.99, 0.99),
+    "ndtri": UNIT,
+    "psi": (0.05, 30.0),
 }
 
 
@@ -60,3 +63,10 @@ def test_digamma_of_integers():
     compiled = jit(lambda n: scipy.special.digamma(n) + scipy.special.gammaln(n))
     expected = scipy.special.digamma(counts) + scipy.special.gammaln(counts)
     np.testing.assert_allclose(compiled(counts), expected, rtol=1e-14)
+
+
+def test_second_derivatives_of_gammaln():
+    x = np.random.default_rng(2).uniform(0.1, 9.0, 23)
+    slope = grad(lambda x: np.sum(grad(lambda x: np.sum(scipy.special.gammaln(x) ** 2))(x)))
+    assert not explain_compile(slope, x).left
+    np.testing.assert_allclose(jit(slope)(x), slope(x), rtol=1e-13, atol=1e-13)

@@ -20,11 +20,12 @@ from tests.compile.kernels.test_two_operands import power_operands
 ELEMENTS = 10_000
 SPECIAL = ("expit", "log_expit", "erf", "erfc", "xlogy", "xlog1py", "entr", "logit", "ndtr")
 
-SPECIAL += ("log_ndtr", "gammaln", "psi")
+SPECIAL += ("log_ndtr", "gammaln", "psi", "erfinv", "ndtri")
 PLAIN = {"pow": np.power, "arctan2": np.arctan2, "logaddexp": np.logaddexp}
 PLAIN |= {name: getattr(scipy.special, name) for name in SPECIAL}
-POSITIVE = {"log", "log2", "log10", "pow", "xlogy", "entr", "gammaln", "psi"}
-UNIT_INTERVAL = {"arcsin", "arccos", "arctanh", "logit"}
+PLAIN["trigamma"] = lambda x, out: np.copyto(out, scipy.special.polygamma(1, x))
+POSITIVE = {"log", "log2", "log10", "pow", "xlogy", "entr", "gammaln", "psi", "trigamma"}
+UNIT_INTERVAL = {"arcsin", "arccos", "arctanh", "logit", "erfinv", "ndtri"}
 
 
 def fastest(name):
@@ -52,7 +53,7 @@ def operands(name, dtype):
         x[0] = np.abs(x[0])
     if name in UNIT_INTERVAL:
         x = x / 3.01
-    if name in ("xlogy", "logit"):
+    if name in ("xlogy", "logit", "ndtri"):
         x = np.abs(x)
     if name == "arccosh":
         x = 1.0 + np.abs(x)

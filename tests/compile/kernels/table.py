@@ -8,6 +8,8 @@ import mpmath as mp
 import numpy as np
 import scipy.special
 
+from chainrule.compile.kernels.fit import _normal_quantile as normal_quantile
+
 
 @dataclass(frozen=True)
 class Case:
@@ -42,6 +44,15 @@ def log_ndtr(x):
     if x < -100000:
         return -x * x / 2 - mp.log(-x * mp.sqrt(2 * mp.pi)) - 1 / x**2
     return mp.log1p(-ndtr(-x)) if x > -1 else mp.log(mp.erfc(-x / mp.sqrt(2)) / 2)
+
+
+def ndtri(p):
+    below = min(p, 1 - p)
+    if below > 1e-20:
+        x = mp.sqrt(2) * mp.erfinv(2 * below - 1)
+    else:
+        x = -normal_quantile(mp.sqrt(-2 * mp.log(below))) if below else -mp.inf
+    return -x if p > 0.5 else x
 
 
 def entr(x):
@@ -108,6 +119,15 @@ CASES = {
         (*WIDE, (-39.0, 9.0), (0.0, 38.0)),
         (0.0, 0.708, -1.0, -14.2, -37.5, 8.3),
     ),
+    "erfinv": Case(
+        lambda x: mp.erfinv(x) if abs(x) < 1 else mp.inf * x,
+        scipy.special.erfinv,
+        ((-1.0, 1.0), (0.7, 0.8), (0.99, 1.0)),
+        (0.0, 0.75, -0.75, 1.0, -1.0),
+    ),
+    "ndtri": Case(
+        ndtri, scipy.special.ndtri, ((0.0, 1.0), (0.1, 0.3)), (0.0, 0.125, 0.25, 0.5, 0.875, 1.0)
+    ),
     "entr": Case(entr, scipy.special.entr, ((0.0, 2.0), (0.0, 1e6)), (0.0, 1.0, 0.36)),
 }
 
@@ -145,10 +165,13 @@ BOUNDS = {
     "entr": 1.6,
     "logit": 1.6,
     "ndtr": 2.0,
-    "log_ndtr": 4.5,
+    "log_ndtr": 2.0,
     "hypot": 1.0,
     "copysign": 0.0,
     "heaviside": 0.0,
     "gammaln": 2.0,  # in a test of its own
-    "psi": 3.5,
+    "psi": 1.6,
+    "trigamma": 2.0,
+    "erfinv": 1.3,
+    "ndtri": 2.0,
 }

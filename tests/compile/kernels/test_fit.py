@@ -5,10 +5,19 @@ import inspect
 import mpmath as mp
 import pytest
 
-from chainrule.compile.kernels import coefficients, fit, gamma_coefficients, tables
+from chainrule.compile.kernels import (
+    coefficients,
+    fit,
+    gamma_coefficients,
+    quantile_coefficients,
+    tables,
+)
 
 
-@pytest.mark.parametrize("module", [coefficients, gamma_coefficients, tables])
+MODULES = [coefficients, gamma_coefficients, quantile_coefficients, tables]
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_coefficients_are_reproduced(module):
     with mp.workdps(fit.DIGITS):
         written = fit.MODULES[module.__name__.rpartition(".")[2]]()

@@ -27,6 +27,7 @@ AT_INFINITY = {"sinh", "cosh", "arcsinh", "entr", "logit"}  # flags there are do
 PLAIN = {"pow": np.power, "arctan2": np.arctan2, "logaddexp": np.logaddexp}
 PLAIN |= {name: getattr(np, name) for name in ("hypot", "copysign", "heaviside")}
 PLAIN |= {name: getattr(scipy.special, name) for name in ("xlogy", "xlog1py", "gammaln", "psi")}
+PLAIN["trigamma"] = lambda x: scipy.special.polygamma(1, x)
 
 
 @functools.cache

@@ -195,6 +195,7 @@ COMPARISONS = frozenset(
         "isinf",
     ]
 )
+_POLYGAMMA = {0: "psi", 1: "trigamma"}
 LOGICAL = frozenset(["logical_and", "logical_or", "logical_not", "logical_xor"])
 
 
@@ -235,7 +236,7 @@ def emit(
 
     It may be ``wide`` in a long loop: then some functions are calls, which become those of vectors.
     """
-    name = equation.primitive.name
+    name = kernel_name(equation)
     out = equation.out.type.dtype
     if name in ("where",):
         c, x, y = args
@@ -259,6 +260,14 @@ def emit(
     if operation is None:
         raise UnsupportedError(equation, f"`{name}` is not compiled yet")
     return operation(b, *given)
+
+
+def kernel_name(equation: Equation) -> str:
+    """Return the name of what computes an equation's elements."""
+    name = equation.primitive.name
+    if name == "polygamma":
+        return _POLYGAMMA.get(equation.params["n"], name)
+    return name
 
 
 def operation_of(name: str, dtype: np.dtype[Any]) -> Callable[..., Value] | None:

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import ir
-from . import error_function, exponential, gamma, inverse, logarithm, power, special, trigonometric
+from . import (
+    error_function,
+    exponential,
+    gamma,
+    inverse,
+    logarithm,
+    power,
+    quantile,
+    special,
+    trigonometric,
+)
 from .expression import Number
 
 Emitter = Callable[..., ir.Value]
@@ -63,6 +73,9 @@ _KERNELS: tuple[Callable[..., Number], ...] = (
     special.heaviside,
     gamma.gammaln,
     gamma.psi,
+    gamma.trigamma,
+    quantile.erfinv,
+    quantile.ndtri,
 )
 
 EMITTERS: dict[str, Emitter] = {kernel.__name__: _emitter(kernel) for kernel in _KERNELS}

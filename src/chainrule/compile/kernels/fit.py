@@ -1,7 +1,7 @@
 """Compute the coefficients and tables of the kernels.
 
 ``python -m chainrule.compile.kernels.fit coefficients`` prints ``coefficients.py``; likewise
-``gamma_coefficients`` and ``tables``.
+``gamma_coefficients``, ``quantile_coefficients`` and ``tables``.
 
 Each polynomial is the best approximation in the sense of Chebyshev, found by the exchange
 algorithm of Remez (Muller, *Elementary Functions*, chapter 3) in 50 digits, and then rounded.
@@ -145,9 +145,71 @@ def _psi_root() -> Any:
         return mp.findroot(mp.digamma, mp.mpf("1.4616321449683623"))
 
 
+def _psi_near(v: Any) -> Any:
+    """Return ψ(2 + v), divided by the distance from its root."""
+    return mp.digamma(2 + v) / (2 + v - _psi_root())
+
+
 def _psi_tail(z: Any) -> Any:
     x = 1 / mp.sqrt(z)
     return (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) / z
+
+
+def _trigamma_tail(z: Any) -> Any:
+    x = 1 / mp.sqrt(z)
+    return (mp.psi(1, x) - 1 / x - z / 2) * x**3
+
+
+def _normal_quantile(s: Any) -> Any:
+    """Return where the normal distribution leaves ``exp(-s²/2)`` above, by Newton's method."""
+    p = mp.exp(-s * s / 2)
+    x = mp.sqrt(s * s - mp.log(2 * mp.pi * max(s * s - 2, 1)))
+    for _ in range(20):
+        above = mp.erfc(x / mp.sqrt(2)) / 2
+        step = (mp.log(above) - mp.log(p)) * above * mp.sqrt(2 * mp.pi) * mp.exp(x * x / 2)
+        x += step
+        if abs(step) < mp.mpf(10) ** (5 - mp.mp.dps):
+            break
+    return x
+
+
+def _behind(quantile: Function, center: int) -> Function:
+    """Return in t how far a quantile is below ``s = center (1 + t) / (1 - t)``."""
+
+    def of_t(t: Any) -> Any:
+        s = center * (1 + t) / (1 - t)
+        return s - quantile(s)
+
+    return of_t
+
+
+def _erfc_quantile(s: Any) -> Any:
+    return _normal_quantile(mp.sqrt(2 * (s * s + mp.log(2)))) / mp.sqrt(2)
+
+
+def _beyond(function: Function) -> Function:
+    """Return what a function has beyond its value at 0, divided by the distance from there."""
+
+    @functools.cache
+    def at_zero() -> Any:
+        with mp.workdps(4 * DIGITS):
+            return function(mp.mpf(10) ** (-2 * DIGITS))
+
+    return lambda u: (function(u) - at_zero()) / u
+
+
+def _inverse_erf(z: Any) -> Any:
+    x = mp.sqrt(z)
+    return mp.erfinv(x) / x
+
+
+def _ratio(s: float, center: int) -> Any:
+    return (mp.mpf(s) - center) / (mp.mpf(s) + center)
+
+
+NDTRI_CENTER, ERFINV_CENTER = 8, 2
+_ndtri_behind = _behind(_normal_quantile, NDTRI_CENTER)
+_erfinv_behind = _behind(_erfc_quantile, ERFINV_CENTER)
 
 
 HALF_LN2 = mp.mpf("0.34658")
@@ -205,21 +267,46 @@ FITS: dict[str, Fit] = {
 }
 
 GAMMA_FITS: dict[str, Fit] = {
-    # (1 + 2 x) exp(x²) erfc(x) in t = (x - 4) / (x + 4), from x = 0 to infinity
-    "ERFCX_ANYWHERE": Fit(_scaled_erfc_anywhere, -1, 1, 25, 13),
+    # (1 + 2 x) exp(x²) erfc(x) in t = (x - 4) / (x + 4), from x = 0 to infinity: beyond its value
+    # at x = 4, divided by t
+    "ERFCX_ANYWHERE": Fit(_beyond(_scaled_erfc_anywhere), -1, 1, 24, 12),
     # log Γ(2 + u) / (u (1 + u))
     "GAMMALN": Fit(lambda u: mp.loggamma(2 + u) / (u * (1 + u)), "-0.5", "0.5", 19, 8),
     # what Stirling's formula lacks, times x, in z = 1/x², from x = 8
     "STIRLING": Fit(_stirling, 0, mp.mpf(1) / 64, 7, 2),
-    # log(x) - 1/(2x) - ψ(x) in z = 1/x², divided by z, from x = 8
-    "PSI": Fit(_psi_tail, 0, mp.mpf(1) / 64, 7, 2),
-    # ψ near its positive root, divided by the distance from it, from x = 1 to 2
-    "PSI_NEAR": Fit(lambda u: mp.digamma(_psi_root() + u) / u, "-0.4617", "0.5384", 22, 9),
+    # log(x) - 1/(2x) - ψ(x) in z = 1/x², divided by z, from x = 4
+    "PSI": Fit(_psi_tail, 0, mp.mpf(1) / 16, 11, 4),
+    # ψ(2 + v), divided by the distance from its root: beyond its value at v = 0, divided by v
+    "PSI_NEAR": Fit(_beyond(_psi_near), -1, 1, 29, 13),
+    # ψ'(x) - 1/x - 1/(2x²) in z = 1/x², times x³, from x = 4
+    "TRIGAMMA": Fit(_trigamma_tail, 0, mp.mpf(1) / 16, 12, 4),
+    # ψ'(3 + v): beyond its value at v = 0, divided by v
+    "TRIGAMMA_NEAR": Fit(_beyond(lambda v: mp.psi(1, 3 + v)), -1, 1, 21, 10),
     # sin(π r) / (π r) and cos(π r) in z = r²
     "SINPI": Fit(
         lambda z: mp.sin(mp.pi * mp.sqrt(z)) / (mp.pi * mp.sqrt(z)), 0, mp.mpf(1) / 4, 8, 4
     ),
     "COSPI": Fit(lambda z: mp.cos(mp.pi * mp.sqrt(z)), 0, mp.mpf(1) / 4, 9, 5),
+}
+
+QUANTILE_FITS: dict[str, Fit] = {
+    # erfinv(x) / x in z = x², to x = 3/4: beyond its value at 0, divided by z
+    "ERFINV": Fit(_beyond(_inverse_erf), 0, mp.mpf(9) / 16, 21, 9),
+    # s - erfinv(1 - exp(-s²)) in t = (s - 2) / (s + 2), to the last number below 1: beyond its
+    # value at s = 2, divided by t
+    "ERFINV_TAIL": Fit(
+        _beyond(_erfinv_behind),
+        _ratio(1.17, ERFINV_CENTER),
+        _ratio(6.1, ERFINV_CENTER),
+        20,
+        8,
+    ),
+    # ndtri(1/2 + u) / u in z = u²: the same in other units
+    "NDTRI": Fit(_beyond(lambda z: 2 * mp.sqrt(2) * _inverse_erf(4 * z)), 0, mp.mpf(9) / 64, 21, 9),
+    # s + ndtri(exp(-s²/2)) in t = (s - 8) / (s + 8), down to the smallest number: likewise
+    "NDTRI_TAIL": Fit(
+        _beyond(_ndtri_behind), _ratio(2.03, NDTRI_CENTER), _ratio(38.7, NDTRI_CENTER), 31, 13
+    ),
 }
 
 
@@ -289,7 +376,18 @@ CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {
 }
 
 
-GAMMA_CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {"PSI_ROOT": (_psi_root, 2)}
+GAMMA_CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {
+    "PSI_ROOT": (_psi_root, 2),
+    "PSI_NEAR_0": (lambda: _psi_near(mp.mpf(0)), 2),
+    "TRIGAMMA_NEAR_0": (lambda: mp.psi(1, 3), 2),
+    "ERFCX_ANYWHERE_0": (lambda: _scaled_erfc(mp.mpf(0)), 2),
+}
+QUANTILE_CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {
+    "ERFINV_0": (lambda: mp.sqrt(mp.pi) / 2, 2),
+    "ERFINV_TAIL_0": (lambda: _erfinv_behind(mp.mpf(0)), 2),
+    "NDTRI_0": (lambda: mp.sqrt(2 * mp.pi), 2),
+    "NDTRI_TAIL_0": (lambda: _ndtri_behind(mp.mpf(0)), 2),
+}
 
 
 def _lines(name: str, values: tuple[tuple[float, ...], tuple[float, ...]]) -> list[str]:
@@ -339,6 +437,12 @@ def gamma() -> str:
     return "\n".join(lines + _polynomials(GAMMA_CONSTANTS, GAMMA_FITS))
 
 
+def quantiles() -> str:
+    """Return the text of ``quantile_coefficients.py``."""
+    lines = [*_head("Quantile coefficients"), "from .coefficients import Table", ""]
+    return "\n".join(lines + _polynomials(QUANTILE_CONSTANTS, QUANTILE_FITS))
+
+
 def tables() -> str:
     """Return the text of ``tables.py``."""
     lines = [*_head("Tables"), "from .coefficients import Table", ""]
@@ -347,7 +451,12 @@ def tables() -> str:
     return "\n".join(lines)
 
 
-MODULES = {"coefficients": module, "gamma_coefficients": gamma, "tables": tables}
+MODULES = {
+    "coefficients": module,
+    "gamma_coefficients": gamma,
+    "quantile_coefficients": quantiles,
+    "tables": tables,
+}
 
 if __name__ == "__main__":
     with mp.workdps(DIGITS):

@@ -103,6 +103,16 @@ def log_double(f: Number) -> Double:
     return fast_two_sum(high, fma(s, rest, low - half_square.low))
 
 
+def log_as_sum(x: Number) -> Double:
+    """Return the logarithm of a number between 0 and ½ to a few more bits than the format has."""
+    k, f, _ = decompose_any(x)
+    fraction = log_double(f)
+    high, low = LN2[f.format.width][:2]
+    whole = two_product(k, high)
+    total = fast_two_sum(whole.high, fraction.high)
+    return fast_two_sum(total.high, total.low + (fma(k, low, whole.low) + fraction.low))
+
+
 def _to_base(x: Number, factor: Table, unit: Table | None) -> Number:
     """Return ``k unit + factor log(1 + f)``."""
     width = x.format.width

@@ -9,8 +9,8 @@ from .double_double import Double, fast_two_sum, two_product
 from .error_function import beyond_x, complement
 from .exponential import LN_2, beyond_linear, reduce, scale_down
 from .expression import Number, fma, polynomial
-from .gamma_coefficients import ERFCX_ANYWHERE
-from .logarithm import log, log1p, log1p_of_sum
+from .gamma_coefficients import ERFCX_ANYWHERE, ERFCX_ANYWHERE_0
+from .logarithm import decompose, log, log1p, log1p_of_sum, natural
 
 NDTR_NEAR = 0.708  # times √½ is just within reach of the approximation beyond
 # from here on the distribution is 0 at the one end and 1 at the other
@@ -61,10 +61,10 @@ def _root(size: Number) -> Double:
     return Double(product.high, fma(size, low, product.low))
 
 
-def _erf_near(root: Double) -> Number:
+def _erf_near(root: Double) -> Double:
     """Return the error function of a number up to a half."""
     small = root.high.at_most(0.51)
-    return small + (beyond_x(small) + root.low)
+    return fast_two_sum(small, beyond_x(small) + root.low)
 
 
 def ndtr(x: Number) -> Number:
@@ -75,35 +75,68 @@ def ndtr(x: Number) -> Number:
     square = two_product(size * 0.5, size)
     far = complement(root, square, 0.5)
     far = (x > 0.0).choose(1.0 - far, far)
-    near = fma(_erf_near(root).with_sign_of(x), 0.5, 0.5)
+    near = fma(_erf_near(root).high.with_sign_of(x), 0.5, 0.5)
     return (size < NDTR_NEAR).choose(near, x.is_nan().choose(x, far))
+
+
+def _scaled(root: Double) -> Double:
+    """Return ``exp(x²) erfc(x) / 2`` of a positive number of any size."""
+    x, width = root.high, root.high.format.width
+    above = x + 4.0
+    denominator = fast_two_sum(x.constant(2.0), x * 4.0)
+    both = 1.0 / (above * denominator.high)
+    t = (x - 4.0) * (denominator.high * both)
+    first, first_low = ERFCX_ANYWHERE_0[width]
+    g = fast_two_sum(x.constant(first), t * polynomial(t, ERFCX_ANYWHERE[width]))
+    inverse = above * both
+    quotient = g.high * inverse
+    remainder = fma(-quotient, denominator.high, g.high) + (g.low + first_low)
+    remainder = fma(-quotient, fma(root.low, 4.0, denominator.low), remainder)
+    return fast_two_sum(quotient, remainder * inverse)
+
+
+def _gauss(size: Number, h: Double) -> Double:
+    """Return ``exp(-x²/2) h``."""
+    square = two_product(size * 0.5, size)
+    r, lost, shifted = reduce(-square.high)
+    r, lost = fast_two_sum(r, lost - square.low)
+    p, p_low = fast_two_sum(r, beyond_linear(r, lost))
+    bell = fast_two_sum(size.constant(1.0), p)
+    product = two_product(bell.high, h.high)
+    low = fma(bell.high, h.low, fma(bell.low + p_low, h.high, product.low))
+    significand = fast_two_sum(product.high, low)
+    high = scale_down(significand.high, shifted, -square.high, LN_2)
+    exponent = (shifted.bits() + size.format.bias) << size.format.mantissa
+    # the power of 2, or 0 where the low part no longer counts
+    unit = exponent.at_least(0).number()
+    return Double(high, significand.low * unit)
 
 
 def log_ndtr(x: Number) -> Number:
     """Return the logarithm of ``ndtr(x)``, without its vanishing.
 
     With ``c = ndtr(-|x|) = exp(-x²/2) h`` it is ``-x²/2 + log(h)`` below 0, else ``log(1 - c)``.
+    All are carried along in two parts.
     """
     format = x.format
     size = abs(x)
     # beyond, above 0 the result is 0, and below the square is all there is to it
     ends = NDTR_VANISHED[format.width], 2.0 ** (format.mantissa + 8)
     end = (x > 0.0).choose(x.constant(ends[0]), ends[1])
-    root = (size > end).choose(end, size) * SQRT_HALF[format.width][0]
-    t = (root - 4.0) / (root + 4.0)
-    h = polynomial(t, ERFCX_ANYWHERE[format.width]) / fma(root, 4.0, 2.0)
+    size = (size > end).choose(end, size)
+    h = _scaled(_root(size))
     bounded = size.at_most(NDTR_VANISHED[format.width])
-    square = two_product(bounded * 0.5, bounded)
-    r, lost, shifted = reduce(-square.high)
-    r, lost = fast_two_sum(r, lost - square.low)
-    significand = (beyond_linear(r, lost) + r) + 1.0
-    c = scale_down(significand * h, shifted, -square.high, LN_2)
+    erf = _erf_near(_root(bounded))
+    half = fast_two_sum(x.constant(0.5), erf.high * -0.5)
     near = size < NDTR_NEAR
-    c_near = fma(_erf_near(_root(bounded)), -0.5, 0.5)
-    half = (near | (x > 0.0)).choose(0.0, x * -0.5)
-    below = fma(half, x, log(near.choose(c_near, h)))
-    c = near.choose(c_near, c)
-    above = log1p(-c)
+    c, c_far = Double(half.high, fma(erf.low, -0.5, half.low)), _gauss(bounded, h)
+    c_far = Double(near.choose(c.high, c_far.high), near.choose(c.low, c_far.low))
+    above = log1p_of_sum(-c_far.high, -c_far.low)
+    value, low = near.choose(c.high, h.high), near.choose(c.low, h.low)
+    k, f, biased = decompose(value)
+    inverse = ((2 * format.bias - biased) << format.mantissa).number()
+    exponent = (near | (x > 0.0)).choose(0.0, x * -0.5)
+    below = fma(exponent, x, natural(k, f, low * inverse))
     return (x > 0.0).choose(above, below)
 
 

@@ -38,7 +38,8 @@ class Fit:
 
 def _near(function: Function, u: Any) -> Any:
     """Evaluate a function with a removable singularity at 0."""
-    with mp.workdps(3 * DIGITS):
+    # a difference near 0 loses digits
+    with mp.workdps(3 * DIGITS if abs(u) < mp.mpf("1e-3") else DIGITS + 20):
         return +function(mp.mpf(u) if abs(u) > mp.mpf(10) ** -30 else mp.mpf(10) ** -30)
 
 

@@ -1,8 +1,8 @@
 """Inverses of the error function and of the normal distribution.
 
 Around the middle a polynomial. Towards the ends, where p is left, ``s - D`` with
-``s = √(-2 log p)``, as in Wichura, *Applied Statistics* 37, 1988, and with a D that varies little, a
-polynomial in ``t = (s - c) / (s + c)``.
+``s = √(-2 log p)``, as in Wichura, *Applied Statistics* 37, 1988, and with a D that varies little,
+a polynomial in ``t = (s - c) / (s + c)``.
 """
 
 from __future__ import annotations

@@ -70,3 +70,86 @@ def test_second_derivatives_of_gammaln():
     slope = grad(lambda x: np.sum(grad(lambda x: np.sum(scipy.special.gammaln(x) ** 2))(x)))
     assert not explain_compile(slope, x).left
     np.testing.assert_allclose(jit(slope)(x), slope(x), rtol=1e-13, atol=1e-13)
+
+
+# functions that are called, each with its derivatives, over where they are defined
+CALLED = {
+    "erfcx": (-2.0, 5.0),
+    "erfcinv": (0.1, 1.9),
+    "dawsn": (-4.0, 4.0),
+    "erfi": (-2.0, 2.0),
+    "ndtri_exp": (-9.0, -0.1),
+    "gamma": (0.2, 6.0),
+    "loggamma": (0.2, 6.0),
+    "rgamma": (0.2, 6.0),
+    "j0": (0.1, 20.0),
+    "j1": (0.1, 20.0),
+    "y0": (0.1, 20.0),
+    "y1": (0.1, 20.0),
+    "i0": (-5.0, 5.0),
+    "i1": (-5.0, 5.0),
+    "i0e": (-5.0, 5.0),
+    "i1e": (-5.0, 5.0),
+    "k0": (0.1, 5.0),
+    "k1": (0.1, 5.0),
+    "k0e": (0.1, 5.0),
+    "k1e": (0.1, 5.0),
+    "exprel": (-2.0, 2.0),
+    "cosm1": (-2.0, 2.0),
+    "exp10": (-2.0, 2.0),
+    "exp1": (0.1, 5.0),
+    "expi": (0.1, 5.0),
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_functions_that_are_called(name):
+    function = getattr(scipy.special, name)
+    both = value_and_grad(lambda x: np.sum(function(x)))
+    for dtype, size in ((np.float64, 0), (np.float64, 37), (np.float32, 7)):
+        x = np.random.default_rng(0).uniform(*CALLED[name], 2 * size).astype(dtype)[::2]
+        assert not explain_compile(both, x).left
+        value, gradient = jit(both)(x)
+        expected, exact = both(x)
+        assert gradient.dtype == dtype
+        tolerance = 32 * np.finfo(dtype).eps
+        np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(gradient, exact, rtol=tolerance, atol=tolerance)
+
+
+OF_PARAMETERS = {
+    "beta": (2.5,),
+    "betaln": (2.5,),
+    "poch": (2.5,),
+    "binom": (4.5,),
+    "gammainc": (2.5,),
+    "gammaincc": (2.5,),
+    "gammaincinv": (2.5,),
+    "betainc": (2.5, 1.5),
+    "betaincc": (2.5, 1.5),
+    "betaincinv": (2.5, 1.5),
+    "stdtr": (3.0,),
+    "jv": (1.5,),
+    "yv": (1.5,),
+    "iv": (1.5,),
+    "kv": (1.5,),
+    "ive": (1.5,),
+    "kve": (1.5,),
+    "huber": (0.5,),
+    "pseudo_huber": (0.5,),
+    "rel_entr": (0.5,),
+    "kl_div": (0.5,),
+    "hyp0f1": (1.5,),
+    "hyp1f1": (1.5, 2.5),
+    "hyp2f1": (1.5, 2.5, 0.5),
+}
+
+
+@pytest.mark.parametrize("name", OF_PARAMETERS)
+def test_functions_with_parameters(name):
+    function, given = getattr(scipy.special, name), OF_PARAMETERS[name]
+    both = value_and_grad(lambda x: np.sum(function(*given, x)))
+    x = np.random.default_rng(0).uniform(0.1, 0.9, 11)
+    assert not explain_compile(both, x).left
+    for got, expected in zip(jit(both)(x), both(x), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-13)

@@ -12,6 +12,8 @@ from ...program.equation import Equation
 from .. import ir
 from ..plan.schedule import UnsupportedError
 from ..runtime import engine
+from ..runtime.special import entry_of
+from ..runtime.symbols import PREFIX
 from ..sizes import Parameter, Size
 from . import integers
 
@@ -257,9 +259,12 @@ def emit(
     if name == "reciprocal" and work.kind in "biu":
         raise UnsupportedError(equation, "`reciprocal` of integers is not compiled yet")
     operation = operation_of(name, work)
-    if operation is None:
+    if operation is not None:
+        return operation(b, *given)
+    entry = entry_of(name, len(given))
+    if entry is None or work.kind != "f":
         raise UnsupportedError(equation, f"`{name}` is not compiled yet")
-    return operation(b, *given)
+    return _library_call(b, entry, given)
 
 
 def kernel_name(equation: Equation) -> str:
@@ -268,6 +273,21 @@ def kernel_name(equation: Equation) -> str:
     if name == "polygamma":
         return _POLYGAMMA.get(equation.params["n"], name)
     return name
+
+
+def _library_call(b: ir.IRBuilder, entry: str, given: list[Value]) -> Value:
+    """Call a function of SciPy, which are all for double precision."""
+    symbol, kind = f"{PREFIX}special.{entry}", given[0].type
+    i32 = ir.IntType(32)
+    function = b.module.globals.get(symbol)
+    if function is None:
+        signature = ir.FunctionType(F64, [*[F64] * len(given), i32])
+        function = ir.Function(b.module, signature, symbol)
+        function.attributes.update(("nounwind", "willreturn"))
+    wide = [b.fpext(x, F64) if kind == F32 else x for x in given]
+    # the last argument says that this is no call from Python
+    result = b.call(function, [*wide, i32(1)])
+    return b.fptrunc(result, F32) if kind == F32 else result
 
 
 def operation_of(name: str, dtype: np.dtype[Any]) -> Callable[..., Value] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...program.equation import Equation, Var
+from ..runtime.special import LIBRARY
 from .schedule import HEAVY, Group, Schedule, size_of
 
 CUBIC = frozenset(  # the work of a matrix's factors grows with the third power of its size
@@ -71,4 +72,6 @@ def _weight(equation: Equation) -> float:
         matrix = equation.operands[0]
         shape = matrix.type.shape if type(matrix) is Var else np.shape(matrix)
         return 1.0 + 0.05 * shape[-1]
+    if name in LIBRARY:
+        return 30.0
     return 1.0 if name in HEAVY else 0.2

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...program.equation import Equation, Var
 from ...program.program import Program
+from ..runtime.special import LIBRARY
 from ..sizes import Parameter, Size, bounds
 
 REDUCTIONS = frozenset({"sum", "mean", "prod", "max", "min", "norm", "any", "all"})
@@ -57,6 +58,7 @@ HEAVY = frozenset(
         "psi",
         "xlog1py",
         "xlogy",
+        *LIBRARY,
     ]
 )
 _RENAMING = frozenset({"alias", "stop_gradient", "cast", "cast_to_integer", "real"})

@@ -6,6 +6,7 @@ of it is an external symbol, which is looked up when the code is loaded:
 ===================================  ==========================================================
 ``PyTuple_New``, ``sin``             a function of Python or of the C library
 ``chainrule.dgemm``                  a routine of BLAS or LAPACK, by SciPy's table for Cython
+``chainrule.special.j0``             a special function, by SciPy's table for Cython
 ``chainrule.numpy.93``               an entry of NumPy's table of C functions
 ``chainrule.dtype.<f8``              the dtype object
 ``chainrule.runtime.NAME``           what this package provides itself (`provide`)
@@ -26,6 +27,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from .special import capsule_of
 
 PREFIX = "chainrule."
 _provided: dict[str, Callable[[], int]] = {}
@@ -57,6 +60,8 @@ def address_of(symbol: str) -> int:
         return numpy_function(int(rest))
     if kind == "runtime":
         return _provided[rest]()
+    if kind == "special":
+        return _special(rest)
     return linear_algebra(kind)
 
 
@@ -91,6 +96,14 @@ def _capsule_pointer(capsule: Any) -> int:
     api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
     pointer: int = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
     return pointer
+
+
+@functools.cache
+def _special(entry: str) -> int:
+    capsule = capsule_of(entry)
+    if capsule is None:
+        raise UnknownSymbolError(f"SciPy has no special function `{entry}`")
+    return _capsule_pointer(capsule)
 
 
 @functools.cache

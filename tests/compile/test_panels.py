@@ -12,7 +12,7 @@ import pytest
 
 from chainrule import grad, jit, value_and_grad
 from chainrule.compile import num_threads, set_num_threads
-from chainrule.compile.contraction import panels, tiling
+from chainrule.compile.contraction import paneled, panels, tiling
 from chainrule.compile.contraction.kernel import spec_from
 from chainrule.compile.plan import strips
 
@@ -38,6 +38,7 @@ def always(monkeypatch: Any) -> None:
         ("PANELS", 2),
     ):
         monkeypatch.setattr(panels, name, value)
+    monkeypatch.setattr(paneled, "FAR", 0)
     monkeypatch.setattr(panels, "_otherwise", lambda *_: float("inf"))
     monkeypatch.setenv("CHAINRULE_CACHE_DIR", "")
     panels._panels_of.cache_clear()

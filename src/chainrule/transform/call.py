@@ -16,6 +16,7 @@ from ..program.pytree import LEAF, TreeDef, flatten
 from ..trace import Recorder, Tracer
 from ..trace.copies import copy
 from ..trace.tracer import adopt, as_tracer
+from .cancelling import cancelled
 from .chain import Read, pull_back, push_forward, read_value
 
 LONG = 100  # equations from which it is worth looking for loops
@@ -34,6 +35,8 @@ class TracedCall:
         Variables, or constants where an output depends on no traced value.
     out_tree : TreeDef
         How the outputs are arranged.
+    constant : frozenset of Var
+        What the outputs do not depend on, see `cancelling`.
     nested : bool
         Whether the call happened inside another trace, whose recorder it then shares.
     """
@@ -49,6 +52,7 @@ class TracedCall:
         self.outputs: list[Any] = []
         self.out_tree: TreeDef = LEAF
         self.aux: Any = None
+        self.constant: frozenset[Var] = frozenset()
 
     def _input(self, leaf: Any) -> Var:
         recorder = self.recorder
@@ -82,8 +86,10 @@ class TracedCall:
         self.end = len(self.recorder.equations)
         if not self.nested:
             self.recorder.end()
-        elif self.recorder.rolls and self.end - self.body > LONG and not self._has_traced_aux():
-            self._roll()
+        elif self.recorder.rolls and not self._has_traced_aux():
+            if self.end - self.body > LONG:
+                self._roll()
+            self.constant = cancelled(self.equations, self.outputs)
 
     def _has_traced_aux(self) -> bool:
         return any(isinstance(leaf, Tracer) for leaf in flatten(self.aux)[0])
@@ -125,6 +131,13 @@ class TracedCall:
         return self.recorder.equations[self.body : self.end]
 
     @property
+    def _varying(self) -> list[Equation]:
+        """The equations but for those of results whose derivatives cancel."""
+        if not self.constant:
+            return self.equations
+        return [e for e in self.equations if self.constant.isdisjoint(e.outs)]
+
+    @property
     def read(self) -> Read:
         """How the derivative gets at values: as they are, or traced if it's traced in turn."""
         if not self.nested:
@@ -150,7 +163,7 @@ class TracedCall:
         for out, ct in zip(self.outputs, cotangents, strict=True):
             if type(out) is Var and ct is not None:
                 seeds[out] = add(seeds[out], ct) if out in seeds else ct
-        equations = self._consumed() if last and not self.nested else self.equations
+        equations = self._consumed() if last and not self.nested else self._varying
         with np.errstate(all="ignore"):
             found = pull_back(equations, seeds, self.first, self.read, observe)
         return self._in_space([found.get(v) for v in self.inputs], self.inputs, cotangents)
@@ -169,7 +182,7 @@ class TracedCall:
         pairs = zip(self.inputs, tangents, strict=True)
         given = {var: tangent for var, tangent in pairs if tangent is not None}
         with np.errstate(all="ignore"):
-            found = push_forward(self.equations, given, self.read)
+            found = push_forward(self._varying, given, self.read)
         moved = [found.get(o) if type(o) is Var else None for o in self.outputs]
         return self._in_space(moved, self.outputs, tangents)
 

@@ -301,6 +301,9 @@ class Writer:
         size = o.type.size if type(o) is Var else o.size
         return int(known(size)) * self.bytes
 
+    def beside(self, starts: Starts) -> None:
+        """Write what is done beside each step of a sum: nothing here."""
+
     def fetch(self, pointer: Any) -> None:
         """Have memory brought nearer that is needed soon; it need not exist."""
         kinds = [pointer.type, I32, I32, I32]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from ...program.equation import Equation
+from ...program.equation import Equation, Var
 from ..emit.scalar import I64
 from .chains import contiguous_strides
 from .kernel import Starts, Writer
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 
 LINE = 64  # bytes of a cache line
+FAR = 256 * 1024  # bytes of an array that is not in the second cache when it is needed again
+
+
+def _is_far(o: Any) -> bool:
+    return type(o) is Var and o.type.size * o.type.dtype.itemsize >= FAR
 
 
 class PanelWriter(Writer):
@@ -48,7 +53,9 @@ class PanelWriter(Writer):
         self.piece: Any = I64(plan.length)
         self.ahead_here: list[Any] = []
         self.coming: Any = None  # where the next piece is, and how much of it a tile fetches
-        self.ahead: list[Any] = []  # pointers to arrays laid out like the result, needed soon
+        # pointers to arrays laid out like the result, needed soon
+        self.ahead: list[Any] = [self.bases[0]] if _is_far(root.out) else []
+        self.next_rows: Any = None  # where the last of the next tile's rows is, if it is far
 
     def _panel_strides(self) -> Ints:
         """Return the strides of labels within the panels; from panel to panel, per column."""
@@ -135,11 +142,13 @@ class PanelWriter(Writer):
             self.ahead_here = [self.at(0, base, starts) for base in self.ahead]
             left = self.given[1]
             if self.plan.row_size:
+                self._expect_rows(here[1], factors)
                 here[1], left = self._pack_left(here[1], factors)
             self.bases = (*here, self.panel_room)
             self.strides = (self.given[0], left, self.panel_strides)
             self._chunks({}, factors)
             self.strides = self.given
+            self.next_rows = None
 
         self._blocks(order, {}, {}, block)
 
@@ -158,6 +167,23 @@ class PanelWriter(Writer):
             for offset in self.offsets(0, tuple(rows)):
                 for column in range(0, sum(p.count for p in pieces), step):
                     self.fetch(self.moved(start, I64(offset + column)))
+
+    def _expect_rows(self, source: Any, factors: dict[int, int]) -> None:
+        """Note where the next tile's rows are, if each step of the sum finds them elsewhere.
+
+        The first ones lie in the same line of the cache as this tile's last one, or the last ones.
+        """
+        rows = [k for k, _ in self.plan.tile.rows]
+        if len(rows) == 1 and self.given[1][rows[0]] == 1 and _is_far(self.spec.left.base):
+            self.next_rows = self.moved(source, I64(2 * factors[rows[0]] - 1))
+
+    def beside(self, starts: Starts) -> None:
+        if self.next_rows is None:
+            return
+        left, place = self.given[1], self.next_rows
+        for k, i in starts.items():
+            place = self.moved(place, self.b.mul(i, I64(left[k]), flags=["nsw"]))
+        self.fetch(place)
 
     def _pack_left(self, source: Any, factors: dict[int, int]) -> tuple[Any, Ints]:
         """Write the copy of a tile's rows: they are read for every panel."""

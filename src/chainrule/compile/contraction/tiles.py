@@ -75,6 +75,7 @@ class Outer:
         if not inner:
             left = self.w.at(1, self.pointers[1], starts)
             right = self.w.at(2, self.pointers[2], starts)
+            self.w.beside(starts)
             self.step(left, right)
             return
         with self.w.nest.loop(self.w.extent(inner[0])) as i:

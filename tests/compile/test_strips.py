@@ -180,3 +180,14 @@ def test_matrices_that_fit_into_the_second_cache_are_read_again_for_long_strips(
     close(value, expected, 1e-12)
     for mine, other in zip(gradients, theirs, strict=True):
         close(mine, other, 1e-11)
+
+
+def test_values_that_are_used_again_and_again_are_looked_at_once() -> None:
+    def f(x: Any) -> Any:
+        x = x - np.max(x, axis=1, keepdims=True)
+        for _ in range(60):  # 2 ** 60 ways lead from the result to x
+            x = np.sin(x) * x
+        return np.sum(x, axis=1)
+
+    x = np.linspace(-1.0, 1.0, 4000).reshape(1000, 4)
+    np.testing.assert_allclose(jit(f)(x), f(x), rtol=1e-12)

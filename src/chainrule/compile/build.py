@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import re
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..program.equation import Var
 from ..program.program import Program
+from ..program.records import record
 from . import ir
 from .contraction.forming import form_contractions
 from .emit.codegen import POINTER, Buffers
@@ -33,7 +33,7 @@ from .sizes import Scope
 _ADDRESS = re.compile(r"inttoptr \(?i64 \d{5,}")  # of this process: such code must not be kept
 
 
-@dataclass
+@record
 class Symbols:
     """What else is to be known of a generic program, see `generic`.
 

@@ -7,7 +7,6 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..program.equation import Equation, Var
 from ..program.errors import ChainruleError
 from ..program.program import Program
 from ..program.pytree import TreeDef, flatten
+from ..program.records import record, replaced
 from ..program.spans import span_of
 from ..trace import Tracer, current
 from ..trace.program import trace_program
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .tiers import Watch
 
 
-@dataclass
+@record
 class Compiled:
     """One version of a jitted function: for one structure of arguments and their types.
 
@@ -297,7 +297,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
         """Put code for exactly these shapes in the place of code for all lengths."""
         from .tiers import MOST_OWN
 
-        made = replace(version, native=native)
+        made = replaced(version, native=native)
         self.versions[key] = made
         version.retire()
         self._promoted[key] = version

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import permutations, product
 from math import prod
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from ..program.equation import Equation, Var
 from ..program.primitive import PRIMITIVES
 from ..program.program import Program, needed
+from ..program.records import frozen_record
 
 LEAST = 4  # slices that are worth being taken together
 PRODUCTS = frozenset({"einsum", "matmul"})  # which read windows where they are
@@ -24,7 +24,7 @@ PRODUCTS = frozenset({"einsum", "matmul"})  # which read windows where they are
 Part = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Grid:
     """Slices whose starts are all combinations of evenly spaced places along some axes.
 

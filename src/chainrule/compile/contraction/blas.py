@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...program.equation import Equation
+from ...program.records import frozen_record
 from .. import ir
 from ..emit.scalar import I64, constant, register_type
 from ..runtime.symbols import linear_algebra
@@ -27,7 +27,7 @@ BYTES = 3 << 20  # of all matrices: up to there our own tiles find them in the s
 WORK = 48**3  # products below which a call costs more than it saves
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Matrices:
     """A contraction as a stack of products of matrices.
 

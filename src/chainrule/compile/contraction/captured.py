@@ -7,17 +7,17 @@ through a change of layout is captured as it lies in memory, so that the product
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ...program.arraytype import ArrayType, array_type
 from ...program.equation import Equation, Var
 from ...program.program import Program
+from ...program.records import frozen_record
 from ...trace.body import Body
 from .selects import Rewriting
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Fixed:
     """What is the same for several runs of a program.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ...program.equation import Equation, Var
+from ...program.records import frozen_record
 from ..sizes import bounds
 from .views import MOVES, Axis, View, contiguous, whole
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Overlap:
     """An axis of the result into which windows are added: element ``start + i·step + j·within``.
 
@@ -28,7 +28,7 @@ class Overlap:
     stride: int
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Chain:
     """The variable that a product's result becomes, and where each element of it goes.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ...program.equation import Equation, Var
+from ...program.records import replaced
 from .. import ir
 from ..emit.scalar import I1, I64, register_type
 from ..sizes import is_fixed, known
@@ -51,7 +51,7 @@ class Writer:
             sizes = list(self.spec.sizes)
             self.pieces_of_sum = sizes[label] // length
             sizes[label] = length
-            self.spec = replace(self.spec, sizes=tuple(sizes))
+            self.spec = replaced(self.spec, sizes=tuple(sizes))
         self.first: Any = None
         self.parts: Roles = roles(self.spec)
         self.kind = register_type(root.out.type.dtype)

@@ -9,12 +9,12 @@ which tiles read it; then each row of the other operand goes by all of the panel
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from ...program.records import frozen_record, replaced
 from ..sizes import is_fixed
 from .blas import matrices_of
 from .spec import Ints, Operand, Spec
@@ -32,7 +32,7 @@ OF_PEAK = 0.75  # what BLAS reaches of the processor's speed, at best
 IN_ORDER, TURNED, SCATTERED = 0.6, 0.9, 4.0  # cycles that an element of a copy takes
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Panels:
     """How a contraction is done over panels of its right operand.
 
@@ -70,7 +70,7 @@ class Panels:
             blocks(one, roles(one).rows, host().sums // vectors),
             key=lambda rows: _cost(one, rows, vectors, 1.0, self.tile.lane or 0, dtype),
         )
-        return replace(self, spec=one, tile=replace(self.tile, rows=rows))
+        return replaced(self, spec=one, tile=replaced(self.tile, rows=rows))
 
     @property
     def width(self) -> int:
@@ -147,7 +147,7 @@ def panels_of(spec: Spec, dtype: np.dtype[Any]) -> Panels | None:
     found = _panels_of(spec.sizes, spec.out, left, right, dtype, host())
     if found is None:
         return None
-    return replace(found, spec=swapped(spec) if found.exchanged else spec)
+    return replaced(found, spec=swapped(spec) if found.exchanged else spec)
 
 
 @functools.lru_cache(512)

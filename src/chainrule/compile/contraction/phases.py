@@ -7,14 +7,13 @@ of windows that move by single elements. Zeros between the elements would be mul
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ...program.records import frozen_record
 from .chains import Overlap, contiguous_strides
 from .selects import Rewriting
 from .spec import Ints, Operand, Spec, pair_of
 
 
-@dataclass(frozen=True)
+@frozen_record
 class _Phase:
     """An axis of the result in steps: labels of positions and windows, and how these are cut."""
 

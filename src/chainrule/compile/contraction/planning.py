@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from ...program.records import replaced
 from .blas import matrices_of
 from .captured import Fixed
 from .chains import contiguous_strides
@@ -52,7 +52,7 @@ def pack(to: Rewriting, spec: Spec, dtype: np.dtype[Any], fixed: Fixed) -> Spec:
             shape = tuple(one.sizes[k] for k in order)
             for k, stride in zip(order, contiguous_strides(shape), strict=True):
                 strides[k] = stride
-            packed = replace(one, right=Operand(right.base, 0, tuple(strides)))
+            packed = replaced(one, right=Operand(right.base, 0, tuple(strides)))
             cost = tile_of(packed, dtype).cost + copied
             options.append((cost, side, order))
     if not options:
@@ -61,7 +61,7 @@ def pack(to: Rewriting, spec: Spec, dtype: np.dtype[Any], fixed: Fixed) -> Spec:
     if cost >= best:
         return spec
     one = swapped(spec) if side else spec
-    one = replace(one, right=_copied(to, one, order))
+    one = replaced(one, right=_copied(to, one, order))
     return swapped(one) if side else one
 
 
@@ -81,7 +81,7 @@ def alternating(to: Rewriting, spec: Spec, fixed: Fixed) -> Spec:
             return spec
         label = max(parts.inner, key=lambda k: abs(right.strides[k]))
         left = _reversed(spec.left, label, spec.sizes[label])
-        return replace(spec, left=left, right=_reversed(spec.right, label, spec.sizes[label]))
+        return replaced(spec, left=left, right=_reversed(spec.right, label, spec.sizes[label]))
     return spec
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from ...program.equation import Equation, Var
+from ...program.records import frozen_record, replaced
 from ..sizes import is_fixed
 from .kernel import spec_from
 from .panels import panels_of
@@ -17,7 +17,7 @@ from .spec import Spec
 from .tiling import NEAR, roles
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Rows:
     """The label of a contraction that goes along rows.
 
@@ -48,7 +48,7 @@ class Rows:
         """Return the contraction of so many rows."""
         sizes = list(spec.sizes)
         sizes[self.label] = length * self.each
-        return replace(spec, sizes=tuple(sizes))
+        return replaced(spec, sizes=tuple(sizes))
 
 
 def row_labels(root: Equation, rows: int, made: Collection[Var], near: float = NEAR) -> Rows | None:

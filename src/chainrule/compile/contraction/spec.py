@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...program.equation import Equation, Var
+from ...program.records import frozen_record, replaced
 from .chains import Chain, Overlap, contiguous_strides, plain_chain
 from .selects import Rewriting
 from .views import View, refined, view_of, whole
@@ -16,7 +16,7 @@ from .views import View, refined, view_of, whole
 Ints = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Operand:
     """An array that a contraction reads, from an offset, by strides in elements."""
 
@@ -25,7 +25,7 @@ class Operand:
     strides: Ints
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Spec:
     """``end[out·i] = Σ left[l·i] right[r·i]``; a label is summed over if its stride in out is 0."""
 
@@ -59,8 +59,8 @@ class Spec:
         return Spec(
             sizes,
             out,
-            replace(self.left, strides=left),
-            replace(self.right, strides=right),
+            replaced(self.left, strides=left),
+            replaced(self.right, strides=right),
         )
 
     def params(self, shape: Ints) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def resolve_overlaps(to: Rewriting, spec: Spec, overlaps: tuple[Overlap, ...]) -
             if k is not None and overlap not in real:
                 first = out[k] == -2 * overlap.axis - 1
                 out[k] = overlap.stride * (overlap.step if first else overlap.within)
-    spec = replace(spec, out=tuple(out))
+    spec = replaced(spec, out=tuple(out))
     return _padded(to, spec, real) if real else spec
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from ...program.records import frozen_record
 from .. import ir
 from ..emit.scalar import I64
 from ..sizes import is_fixed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .kernel import Starts, Writer
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Piece:
     """A vector of a tile: how many elements it has, and how many of them are meant."""
 

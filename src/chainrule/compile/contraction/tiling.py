@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
 import numpy as np
 
+from ...program.records import frozen_record, replaced
 from ..sizes import is_fixed, known
 from .spec import Ints, Operand, Spec
 
@@ -31,7 +31,7 @@ SHORTEST = 48  # steps of a sum that make up for loading and storing the tile
 CALL = 200.0  # cycles of a tile's loops beside the arithmetic
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Machine:
     """What of a processor matters: bytes of a vector, and how many registers hold one."""
 
@@ -57,7 +57,7 @@ def host() -> Machine:
     return Machine(16, 16)
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Tile:
     """A way to compute a contraction.
 
@@ -93,7 +93,7 @@ class Tile:
     block: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Roles:
     """The labels of a contraction by what they belong to."""
 
@@ -134,7 +134,7 @@ def tile_of(spec: Spec, dtype: np.dtype[np.generic]) -> Tile:
     tables = (spec.sizes, spec.out, spec.left.strides, spec.right.strides)
     tile = _tile_of(*(tuple(map(known, table)) for table in tables), dtype, host())
     if tile.block is not None and not is_fixed(spec.sizes[tile.block[0]]):
-        return replace(tile, block=None)  # pieces have one length, which must divide the whole
+        return replaced(tile, block=None)  # pieces have one length, which must divide the whole
     return tile
 
 

@@ -9,12 +9,12 @@ the matrix whose rows are the windows of an image.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from typing import Any
 
 from ...program.equation import Equation, Var
+from ...program.records import frozen_record
 from ..emit.blocks import full_spec
 from ..sizes import bounds
 
@@ -22,7 +22,7 @@ Factor = tuple[int, int]
 Axis = tuple[Factor, ...]
 
 
-@dataclass(frozen=True)
+@frozen_record
 class View:
     """Elements of an array's memory, in the order of a (virtual) array.
 

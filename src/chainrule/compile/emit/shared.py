@@ -8,7 +8,6 @@ these are added in order.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
+from ...program.records import frozen_record, replaced
 from .. import ir
 from ..contraction.blas import Matrices, matrices_of, write_products
 from ..contraction.kernel import spec_from
@@ -40,7 +40,7 @@ SHORTEST = 64  # rows or columns of a chunk for which BLAS fills its tiles
 SHORTEST_SUM = 256  # terms of a chunk's sums that are more work than to add the sums
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Cut:
     """Into what a contraction is cut.
 
@@ -214,7 +214,7 @@ class _Chunk(Part):
         if matrices.exchanged:
             bases = [bases[0], bases[2], bases[1]]
         part: Spec = rows.part(matrices.spec, length)
-        write_products(self, root, replace(matrices, spec=part), bases, False)
+        write_products(self, root, replaced(matrices, spec=part), bases, False)
 
     def _place(self, out: Var, kind: Any) -> Any:
         """Return where the chunk's result goes."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
 from ...program.program import Program
+from ...program.records import replaced
 from ..native import Native
 from ..plan.memory import Buffer, arrange
 from ..runtime import cache, loader
@@ -138,7 +138,7 @@ class Instance:
             else:
                 value = value_of(expression, numbers)
             sizes[f"{PREFIX}{symbol}"] = value % (1 << 64)
-        self.image = replace(given, facts=facts, workspace=workspace, sizes=sizes)
+        self.image = replaced(given, facts=facts, workspace=workspace, sizes=sizes)
 
     @property
     def build(self) -> Build:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -12,11 +11,12 @@ from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
 from ...program.primitive import PRIMITIVES
 from ...program.program import Program
+from ...program.records import record
 from ..sizes import LEAST, Parameter, Scope, Size
 from .leaves import Copy, Leaf, alike, leaves_of
 
 
-@dataclass
+@record
 class Generic:
     """A program with symbols, and how another program is seen to be an instance of it.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from ...program.records import frozen_record
 from .. import ir
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Format:
     """An IEEE 754 binary format: its LLVM types, its width and what follows from it."""
 

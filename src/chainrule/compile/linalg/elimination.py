@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...program.records import replaced
 from .. import ir
 from ..contraction.tiling import vector_width
 from ..emit.routines import Shared, shared
@@ -71,7 +71,7 @@ def small_lu(nest: Nest, n: int, dtype: np.dtype[Any], element: Element, out: Ma
 
     def write(inner: Shared, given: Sequence[Any]) -> None:
         own, target = (
-            replace(m, nest=inner, pointer=p) for m, p in zip((work, out), given, strict=False)
+            replaced(m, nest=inner, pointer=p) for m, p in zip((work, out), given, strict=False)
         )
         _lu(inner, n, own, target)
 
@@ -152,7 +152,7 @@ def small_cholesky(nest: Nest, n: int, dtype: np.dtype[Any], element: Element, o
 
     def write(inner: Shared, given: Sequence[Any]) -> None:
         own, target = (
-            replace(m, nest=inner, pointer=p) for m, p in zip((work, out), given, strict=False)
+            replaced(m, nest=inner, pointer=p) for m, p in zip((work, out), given, strict=False)
         )
         _cholesky(inner, n, own, target, given[2])
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...program.records import frozen_record, replaced
 from .. import ir
 from ..contraction.intrinsics import intrinsic, suffix
 from ..contraction.tiling import vector_width
@@ -22,7 +22,7 @@ I8 = ir.IntType(8)
 TINY = 3  # rows of a matrix for which loops are to be written out
 
 
-@dataclass(frozen=True)
+@frozen_record
 class Matrix:
     """A matrix of which element (i, j) lies ``i row + j column`` elements behind a pointer."""
 
@@ -35,7 +35,7 @@ class Matrix:
     @property
     def turned(self) -> Matrix:
         """The transpose, in the same memory."""
-        return replace(self, row=self.column, column=self.row)
+        return replaced(self, row=self.column, column=self.row)
 
     def address(self, i: Any, j: Any) -> Any:
         """Return where an element is."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ...program.records import replaced
 from .. import ir
 from ..contraction.tiling import vector_width
 from ..emit.routines import Shared, shared
@@ -71,8 +71,8 @@ def substitute(nest: Nest, triangle: Triangle, x: Matrix, columns: int) -> None:
     name = f"{form}_{triangle.n}_{matrix.row}_{matrix.column}_{x.row}_{columns}_{x.dtype.str[1:]}"
 
     def write(inner: Shared, given: Sequence[Any]) -> None:
-        own = replace(matrix, nest=inner, pointer=given[0])
-        target = replace(x, nest=inner, pointer=given[1])
+        own = replaced(matrix, nest=inner, pointer=given[0])
+        target = replaced(x, nest=inner, pointer=given[1])
         _substitute(inner, triangle._replace(matrix=own), target, columns)
 
     name = f"{name}_unit" if triangle.unit else name

@@ -8,7 +8,7 @@ registers; large ones get memory that is planned with the program's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
 from ...program.program import Program
+from ...program.records import record
 from ...trace.body import Body
 from ..contraction.forming import form_contractions
 from ..sizes import is_fixed
@@ -30,7 +31,7 @@ def is_small(type_: ArrayType) -> bool:
     return is_fixed(type_.size) and type_.size <= SMALL
 
 
-@dataclass
+@record
 class Block:
     """The body of a loop or a branch, in variables of its own.
 
@@ -105,7 +106,7 @@ def in_memory(o: Any, type_: ArrayType) -> Any:
     return o if type(o) is np.ndarray and o.dtype == type_.dtype else np.array(o, type_.dtype)
 
 
-@dataclass
+@record
 class Carry:
     """A value that a loop carries from step to step.
 
@@ -136,7 +137,7 @@ class Carry:
     spare: Var | None = None
 
 
-@dataclass
+@record
 class LoopPlan:
     """A scan, or a while loop: then ``test`` is the block that decides whether to go on.
 
@@ -248,7 +249,7 @@ class LoopPlan:
         return True
 
 
-@dataclass
+@record
 class BranchPlan:
     """A choice between two blocks.
 

@@ -9,10 +9,11 @@ the loop.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ...program.equation import Equation, Var
+from ...program.records import record
 from ..contraction.kernel import spec_from
 from ..contraction.panels import panels_of
 from ..contraction.rows import Rows
@@ -28,7 +29,7 @@ STEP = 5_000.0  # ns of a step beside which calls for a few rows don't matter
 DEARER = 1.05  # how much longer products of fewer rows may take
 
 
-@dataclass
+@record
 class LoopRows:
     """How a loop is run by rows.
 

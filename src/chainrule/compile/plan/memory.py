@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ...program.records import record
 from ..runtime.layout import FRAME_BYTES
 
 ALIGNMENT = 64
 
 
-@dataclass
+@record
 class Buffer:
     """Memory of a size that is needed from one step of a program to another.
 

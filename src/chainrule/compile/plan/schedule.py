@@ -10,13 +10,14 @@ memory.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from ...program.equation import Equation, Var
 from ...program.program import Program
+from ...program.records import record
 from ..runtime.special import LIBRARY
 from ..sizes import Parameter, Size, bounds
 
@@ -86,7 +87,7 @@ class UnsupportedError(Exception):
         self.equation = equation
 
 
-@dataclass
+@record
 class Group:
     """Stored values that are computed in one loop nest.
 
@@ -115,7 +116,7 @@ class Group:
         return {v for r in self.roots for v in stored_inputs(r, plan)}
 
 
-@dataclass
+@record
 class Schedule:
     """The groups of a program in order, and which variables have a buffer.
 

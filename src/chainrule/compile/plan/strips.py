@@ -8,14 +8,15 @@ of memory, which stays in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from ...program.equation import Equation, Var
 from ...program.index import Hole
+from ...program.records import record
 from ..contraction.kernel import spec_from
 from ..contraction.rows import Rows, row_labels
 from ..contraction.tiling import NEAR
@@ -35,7 +36,7 @@ CHUNKS = 8  # that threads share: enough to be spread well, few beside the strip
 MOST = 4096  # strips, each of which has a place on the stack for its parts of reductions
 
 
-@dataclass
+@record
 class StripPlan:
     """Groups that are run in strips.
 
@@ -89,7 +90,7 @@ def _is_over_rows(root: Equation, ndim: int) -> bool:
     return 0 in axes and len(axes) < ndim
 
 
-@dataclass
+@record
 class _Block:
     plan: Schedule
 
@@ -229,20 +230,34 @@ class Run:
 
     def _aligned(self, o: Any, size: int) -> bool:
         """Tell whether a flat nest reads made values in the order of memory only."""
-        if type(o) is not Var:
-            return True
-        if o in self.plan.stored:
-            return o not in self.made or o.type.size == size
-        return all(self._aligned(p, size) for p in self.plan.producer[o].operands)
+        return all(v not in self.made or v.type.size == size for v, _ in self._read(o, True))
 
     def _row_wise(self, o: Any, kept: bool) -> bool:
         """Tell whether for row i an operand is read in row i only, if it is made in the strips."""
-        if type(o) is not Var:
-            return True
-        if o in self.plan.stored:
-            return o not in self.made or (kept and o.type.shape[:1] == (self.rows,))
-        equation = self.plan.producer[o]
-        return all(self._row_wise(p, kept and self._keeps(equation, p)) for p in equation.operands)
+        return all(
+            v not in self.made or (kept and v.type.shape[:1] == (self.rows,))
+            for v, kept in self._read(o, kept)
+        )
+
+    def _read(self, o: Any, kept: bool) -> Iterator[tuple[Var, bool]]:
+        """Yield what is read from memory for an operand, and whether its rows are kept.
+
+        Each value in between is looked at once, though there may be many ways to it.
+        """
+        waiting = [(o, kept)]
+        seen = set()
+        while waiting:
+            read = waiting.pop()
+            var, kept = read
+            if type(var) is not Var or read in seen:
+                continue
+            seen.add(read)
+            if var in self.plan.stored:
+                yield read
+                continue
+            equation = self.plan.producer[var]
+            for p in equation.operands:
+                waiting.append((p, kept and self._keeps(equation, p)))
 
     def _keeps(self, equation: Equation, o: Any) -> bool:
         """Tell whether row i of a result comes from row i of an operand."""

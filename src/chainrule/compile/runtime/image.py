@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from ...program.equation import Equation
 from ...program.program import Program
+from ...program.records import record
 from ...trace.body import Body
 
 EMBEDDED = 1 << 16  # bytes of constants, other than the program's own, that an image may hold
 
 
-@dataclass
+@record
 class Image:
     """Machine code without any address of a process.
 

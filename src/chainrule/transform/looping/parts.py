@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ...program.arraytype import ArrayType, array_type
 from ...program.equation import Equation, Origin, Var
 from ...program.primitive import PRIMITIVES, Primitive
 from ...program.pytree import flatten
+from ...program.records import record
 from ...trace.body import Body
 from ..scanning import SCAN
 
 
-@dataclass(eq=False)
+@record
 class Carried:
     """A value that goes from step to step: in the body before and after it, and outside of it."""
 
@@ -24,7 +24,7 @@ class Carried:
     out: Var
 
 
-@dataclass(eq=False)
+@record
 class Scan:
     """The parts of a scan.
 

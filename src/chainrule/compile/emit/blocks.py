@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...program.equation import Equation, Var
 from ...program.index import Hole
+from .. import ir
 from ..plan.schedule import UnsupportedError, size_of
 from ..sizes import Size, bounds, is_fixed
 from .scalar import I64, constant, convert
@@ -72,6 +74,28 @@ def _no_none(full: list[Any]) -> list[Any]:
     return [p for p in full if p is not None]
 
 
+@contextmanager
+def _outside(nest: Nest, index: Index) -> Iterator[None]:
+    """Write before the loops in which an index is the same in each step.
+
+    LLVM would take a condition out of a loop with the most expensive of its passes only.
+    """
+    counters = {i.text: depth for depth, (i, _) in enumerate(nest.loops)}
+    variable = [i for i in index if not isinstance(i, ir.Constant)]
+    inner = max((counters.get(i.text, len(nest.loops)) + 1 for i in variable), default=0)
+    if inner >= len(nest.loops):
+        yield
+        return
+    counter, before = nest.loops[inner]
+    # what is known within the loops isn't known before them
+    memo, nest.memo = nest.memo, {}
+    with nest.b.goto_end(before) as end:
+        yield
+    nest.memo = memo
+    counter.incoming = [(x, end() if b is before else b) for x, b in counter.incoming]
+    nest.loops[inner] = counter, end()
+
+
 def _taken(nest: Nest, equation: Equation, part: Any, inner: Index, n: int) -> Any:
     """Return the element of an index array, from the end if it's negative, checked."""
     dtype = nest.buffers.dtype_of(part)
@@ -80,15 +104,16 @@ def _taken(nest: Nest, equation: Equation, part: Any, inner: Index, n: int) -> A
     shape = nest.buffers.shape_of(part)
     last = inner[len(inner) - len(shape) :]
     own = tuple(I64(0) if m == 1 else i for m, i in zip(shape, last, strict=True))
-    i = convert(nest.b, nest.value(part, own), dtype, np.dtype(np.int64))
-    b = nest.b
-    i = b.select(b.icmp_signed("<", i, I64(0)), b.add(i, I64(n)), i)
-    if (
-        type(part) is Var
-        or not is_fixed(n)
-        or ((np.asarray(part) >= n) | (np.asarray(part) < -n)).any()
-    ):
-        return nest.checked(equation, i, n)
+    with _outside(nest, own):
+        i = convert(nest.b, nest.value(part, own), dtype, np.dtype(np.int64))
+        b = nest.b
+        i = b.select(b.icmp_signed("<", i, I64(0)), b.add(i, I64(n)), i)
+        if (
+            type(part) is Var
+            or not is_fixed(n)
+            or ((np.asarray(part) >= n) | (np.asarray(part) < -n)).any()
+        ):
+            i = nest.checked(equation, i, n)
     return i
 
 

@@ -102,6 +102,7 @@ class Nest:
         self.pointer.update((out, self.pointer[old]) for out, old in group.reuse.items())
         self.b = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.memo: dict[Any, Any] = {}
+        self.loops: list[tuple[ir.Phi, ir.Block]] = []  # counters, and the blocks before the loops
         self._odd: Any = None
         self.reach: Any = None  # who takes circular functions, see `circular`
         self.wide = False  # whether loops are long, so that there are kernels for whole vectors
@@ -270,7 +271,6 @@ class Nest:
 
     def checked(self, equation: Equation, i: Any, n: int) -> Any:
         """Return an index, or 0 with a note of the error if it is out of bounds."""
-        self.function.effort = "much"  # to take the check out of loops in which it is the same
         b = self.b
         ok = b.icmp_unsigned("<", i, I64(n))
         number = self.buffers.note(equation)
@@ -295,8 +295,11 @@ class Nest:
     def loop(self, stop: Any, start: Any = None, step: int = 1) -> Iterator[Any]:
         """Write a loop; the body is what is written inside of the context."""
         calls = self.wide_calls
+        before = self.b.block
         with counted(self.b, stop, start, step) as i:
+            self.loops.append((i, before))
             yield i
+            self.loops.pop()
         if self.wide_calls > calls:
             one_at_a_time(self.b, i)
 

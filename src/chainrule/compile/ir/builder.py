@@ -146,6 +146,22 @@ class IRBuilder:
         self.block = before
 
     @contextmanager
+    def goto_end(self, block: Block) -> Iterator[Callable[[], Block]]:
+        """Write before the branch at the end of a block, and then go on here.
+
+        There may be branches in what is written: what is yielded tells the last block afterwards.
+        """
+        here, self.block = self.block, block
+        branch = block.lines.pop()
+        block.is_terminated = False
+        last = block
+        yield lambda: last
+        last = self.block
+        last.lines.append(branch)
+        last.is_terminated = True
+        self.block = here
+
+    @contextmanager
     def if_then(self, condition: Value, likely: bool | None = None) -> Iterator[None]:
         """Write what is done if a condition holds."""
         yes, after = self.append_basic_block("if"), self.append_basic_block("endif")

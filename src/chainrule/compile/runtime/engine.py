@@ -34,13 +34,16 @@ def has(features: tuple[str, ...]) -> bool:
     return all(f"+{feature}" in found for feature in features)
 
 
-def machine() -> Any:
-    """Return a description of this computer's processor; an engine takes possession of it."""
+def machine(level: int = 3) -> Any:
+    """Return a description of this computer's processor; an engine takes possession of it.
+
+    With level 0, instructions are chosen quickly and without much thought.
+    """
     target, cpu, features = _host()
     options: dict[str, Any] = {"jit": True}
     if is_supported():  # code that our own loader understands
         options = {"reloc": "pic", "codemodel": "small"}
-    return target.create_target_machine(cpu=cpu, features=features, opt=3, **options)
+    return target.create_target_machine(cpu=cpu, features=features, opt=level, **options)
 
 
 def optimise(parts: Mapping[str, str], target: Any) -> Any:
@@ -95,9 +98,9 @@ def _write_out_calls(module: Any, builder: Any) -> None:
     passes.run(module, builder)
 
 
-def object_code(parts: Mapping[str, str]) -> tuple[bytes, list[str]]:
+def object_code(parts: Mapping[str, str], level: int = 3) -> tuple[bytes, list[str]]:
     """Return an object file for a module, and the external symbols that it names."""
-    target = machine()
+    target = machine(level)
     module = optimise(parts, target)
     externals = [
         value.name

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import grad, jit, scan, value_and_grad
+from chainrule.compile.contraction import paneled, panels
 from chainrule.compile.native import Native
 from tests.compile import pages
 
@@ -99,7 +100,27 @@ def main() -> None:
         print(name, flush=True)
     large = guarded(rng.standard_normal(200_003))
     jit(value_and_grad(lambda x: np.sum(np.tanh(x) * np.exp(-x * x) * np.sin(x))))(large)
+    products(rng)
     print("done")
+
+
+def products(rng: Any) -> None:
+    """Multiply over panels, with what comes next fetched, also for several heads at once."""
+
+    def loss(x: Any, w: Any) -> Any:
+        heads = np.transpose(np.reshape(x @ w, (len(x), 4, 17)), (1, 0, 2))
+        return np.sum(heads @ np.transpose(heads, (0, 2, 1))) + np.sum((x.T @ x) ** 2)
+
+    paneled.FAR = panels.LEAST = 0
+    panels._otherwise = lambda *_: float("inf")
+    panels._panels_of.cache_clear()
+    for n, k in ((101, 70), (64, 128)):
+        x, w = rng.standard_normal((n, k)), rng.standard_normal((k, 68))
+        given = [guarded(a.astype(np.float32)) for a in (x, w)]
+        _, slopes = jit(value_and_grad(loss, (0, 1)))(*given)
+        _, expected = value_and_grad(loss, (0, 1))(x, w)
+        for a, b in zip(slopes, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.max(np.abs(b)))
 
 
 def generic(f: Any, rng: Any) -> None:

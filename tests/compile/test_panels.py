@@ -78,6 +78,58 @@ def test_stacks_of_matrices_and_several_axes():
     close(jit(f)(c, e), f(c, e))
 
 
+HEADS = {
+    "parts before rows": "ij,jpk->pik",
+    "two labels": "ij,jpqk->qpik",
+    "between rows": "aij,jpk->apik",
+    "stacks": "aij,ajpk->paik",
+    "read in parts": "nj,pnk->jpk",
+    "two sums in parts": "anj,pank->jpk",
+    "of both": "ipj,jqk->qipk",
+}
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("name", HEADS)
+def test_columns_of_several_labels(name: str):
+    sizes = {"a": 3, "i": 29, "j": 23, "p": 3, "q": 2, "k": 19, "n": 37}
+    left, right = HEADS[name].split("->")[0].split(",")
+    for k, dtype in ((19, np.float64), (16, np.float32), (70, np.float32)):
+        own = {**sizes, "k": k}
+        x, y = (RNG.standard_normal([own[c] for c in t]).astype(dtype) for t in (left, right))
+        compiled = jit(lambda x, y: np.einsum(HEADS[name], x, y))
+        plan = compiled.lower(x, y).native.plan
+        (root,) = (r for g in plan.groups for r in g.roots if r.primitive.name == "contraction")
+        found = panels.panels_of(spec_from(root), np.dtype(dtype))
+        if tiling.host().width == 64:
+            assert found is not None
+            assert found.stacks
+        expected = np.einsum(HEADS[name], x.astype(np.float64), y.astype(np.float64))
+        close(compiled(x, y), expected, dtype)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_heads_of_attention(threads: int):
+    x = RNG.standard_normal((4, 96, 128)).astype(np.float32)
+    w = RNG.standard_normal((128, 384)).astype(np.float32) / 32
+
+    def loss(x: Any, w: Any) -> Any:
+        parts = np.reshape(x @ w, (4, 96, 3, 4, 32))
+        q, k, v = np.transpose(parts, (2, 0, 3, 1, 4))
+        return np.mean((np.tanh(q @ np.swapaxes(k, -1, -2)) @ v) ** 2)
+
+    before = num_threads()
+    set_num_threads(threads)
+    try:
+        got = jit(value_and_grad(loss, (0, 1)))(x, w)
+    finally:
+        set_num_threads(before)
+    expected = value_and_grad(loss, (0, 1))(x.astype(np.float64), w.astype(np.float64))
+    close(got[0], expected[0], np.float32)
+    for a, b in zip(got[1], expected[1], strict=True):
+        close(a, b, np.float32)
+
+
 @pytest.mark.parametrize("width", [32, 64])
 def test_every_width_of_vectors(width: int, monkeypatch: Any, always: Any):
     machine = tiling.Machine(width, 32 if width == 64 else 16)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 LINE = 64  # bytes of a cache line
+SHORT_LINE = 128  # elements of a row, of which the hardware fetches the next ones by itself
 FAR = 256 * 1024  # bytes of an array that is not in the second cache when it is needed again
 
 
@@ -55,7 +56,7 @@ class PanelWriter(Writer):
         self.coming: Any = None  # where the next piece is, and how much of it a tile fetches
         # pointers to arrays laid out like the result, needed soon
         self.ahead: list[Any] = [self.bases[0]] if _is_far(root.out) else []
-        self.next_rows: Any = None  # where the last of the next tile's rows is, if it is far
+        self.next_rows: Any = None  # where the next tile's rows are, if they are far
 
     def _panel_strides(self) -> Ints:
         """Return the strides of labels within the panels; from panel to panel, per column."""
@@ -139,18 +140,42 @@ class PanelWriter(Writer):
 
         def block(starts: Starts, factors: dict[int, int]) -> None:
             here = [self.at(n, base, starts) for n, base in enumerate(bases[:2])]
-            self.ahead_here = [self.at(0, base, starts) for base in self.ahead]
+            ahead = [self.at(0, base, starts) for base in self.ahead]
             left = self.given[1]
+            self._expect_rows(here[1], factors)
             if self.plan.row_size:
-                self._expect_rows(here[1], factors)
                 here[1], left = self._pack_left(here[1], factors)
-            self.bases = (*here, self.panel_room)
-            self.strides = (self.given[0], left, self.panel_strides)
-            self._chunks({}, factors)
-            self.strides = self.given
+
+            def stack(among: Starts, panels: Any) -> None:
+                self.bases = (self.at(0, here[0], among), here[1], panels)
+                self.ahead_here = [self.at(0, base, among) for base in ahead]
+                self.strides = (self.given[0], left, self.panel_strides)
+                self._chunks({}, factors)
+                self.strides = self.given
+
+            self._each_stack(stack)
             self.next_rows = None
 
         self._blocks(order, {}, {}, block)
+
+    def _each_stack(self, body: Callable[[Starts, Any], None]) -> None:
+        """Write loops over the labels of columns beside the lane, each with panels of its own."""
+        plan, room = self.plan, self.panel_room
+        size = plan.stack_panels * plan.width * plan.depth
+
+        def level(labels: Ints, among: Starts, number: Any) -> None:
+            if not labels:
+                body(among, self.moved(room, self.b.mul(number, I64(size), flags=["nsw"])))
+                return
+            count = I64(self.spec.sizes[labels[0]])
+            with self.nest.loop(count) as i:
+                following = self.b.add(self.b.mul(number, count, flags=["nsw"]), i)
+                level(labels[1:], {**among, labels[0]: i}, following)
+
+        if plan.stacks:
+            level(plan.stacks, {}, I64(0))
+        else:
+            body({}, room)
 
     def _tile(self, starts: Starts, factors: dict[int, int], pieces: list[Piece]) -> None:
         self._fetch_ahead(starts, factors, pieces)
@@ -169,20 +194,31 @@ class PanelWriter(Writer):
                     self.fetch(self.moved(start, I64(offset + column)))
 
     def _expect_rows(self, source: Any, factors: dict[int, int]) -> None:
-        """Note where the next tile's rows are, if each step of the sum finds them elsewhere.
+        """Note where the next tile's rows are, and how far each step of a sum gets among them.
 
-        The first ones lie in the same line of the cache as this tile's last one, or the last ones.
+        Either each step finds its part of the rows elsewhere: the last one is fetched, as the first
+        ones lie in the same line of the cache as this tile's last one, or as that. Or the rows lie
+        one behind the other: a step fetches a line then.
         """
-        rows = [k for k, _ in self.plan.tile.rows]
-        if len(rows) == 1 and self.given[1][rows[0]] == 1 and _is_far(self.spec.left.base):
-            self.next_rows = self.moved(source, I64(2 * factors[rows[0]] - 1))
+        rows, left = [k for k, _ in self.plan.tile.rows], self.given[1]
+        if len(rows) != 1 or not _is_far(self.spec.left.base):
+            return
+        (row,) = rows
+        if left[row] == 1:
+            self.next_rows = self.moved(source, I64(2 * factors[row] - 1)), left
+            return
+        inner = self.inner[0]
+        lies = len(self.inner) == 1 and left[inner] == 1 and left[row] == self.spec.sizes[inner]
+        if lies and left[row] >= SHORT_LINE:
+            steps = tuple(LINE // self.bytes if k == inner else 0 for k in range(len(left)))
+            self.next_rows = self.moved(source, I64(factors[row] * left[row])), steps
 
     def beside(self, starts: Starts) -> None:
         if self.next_rows is None:
             return
-        left, place = self.given[1], self.next_rows
+        place, steps = self.next_rows
         for k, i in starts.items():
-            place = self.moved(place, self.b.mul(i, I64(left[k]), flags=["nsw"]))
+            place = self.moved(place, self.b.mul(i, I64(steps[k]), flags=["nsw"]))
         self.fetch(place)
 
     def _pack_left(self, source: Any, factors: dict[int, int]) -> tuple[Any, Ints]:
@@ -242,6 +278,16 @@ class PanelWriter(Writer):
 
     def pack(self, source: Any) -> None:
         """Write the copy of a piece of the right operand into panels."""
+        room = self.panel_room
+
+        def stack(among: Starts, panels: Any) -> None:
+            self.panel_room = panels
+            self._pack_stack(self.at(2, source, among))
+            self.panel_room = room
+
+        self._each_stack(stack)
+
+    def _pack_stack(self, source: Any) -> None:
         right = self.given[2]
         along = next((k for k in self.inner if right[k] == 1), None)
         if right[self.lane] == 1:

@@ -27,6 +27,7 @@ DEEPEST = 2048  # bytes of a panel's column: a panel then comes from the second 
 SHORT = 128  # steps of a sum that make up for loading and storing the tile again
 LEAST = 80**3  # products below which other ways are hardly slower
 PANELS = 4  # from which a copy of a tile's rows is read often enough
+DENSE = 1024  # bytes up to which rows of a transposed operand are read where they are
 GAP = 512  # bytes: rows that are a multiple of it apart meet in the first cache
 OF_PEAK = 0.75  # what BLAS reaches of the processor's speed, at best
 IN_ORDER, TURNED, SCATTERED = 0.6, 0.9, 4.0  # cycles that an element of a copy takes
@@ -97,17 +98,27 @@ class Panels:
     def following(self) -> int:
         """How many lines of the cache the next piece takes; 0 if it has gaps, or there is none."""
         right, sizes, lane = self.spec.right.strides, self.spec.sizes, self.tile.lane
-        if self.length >= sizes[self.block] or len(self.inner) > 1 or lane is None:
+        if self.length >= sizes[self.block] or len(self.inner) > 1 or lane is None or self.stacks:
             return 0
         if right[lane] != 1 or right[self.block] != sizes[lane]:
             return 0
         return self.length * sizes[lane] * self.itemsize // 64
 
     @property
-    def panels(self) -> int:
-        """How many panels there are."""
+    def stacks(self) -> Ints:
+        """The labels of columns beside the lane, for each of whose values there are panels."""
+        return tuple(k for k in roles(self.spec).columns if k != self.tile.lane)
+
+    @property
+    def stack_panels(self) -> int:
+        """How many panels the lane alone makes."""
         assert self.tile.lane is not None
         return -(-self.spec.sizes[self.tile.lane] // self.width)
+
+    @property
+    def panels(self) -> int:
+        """How many panels there are."""
+        return self.stack_panels * prod(self.spec.sizes[k] for k in self.stacks)
 
     @property
     def row_size(self) -> int:
@@ -116,7 +127,8 @@ class Panels:
         if self.panels < PANELS or 0 in (left[k] for k in self.inner):
             return 0
         if any(left[k] == 1 for k in rows):
-            return self.depth + 16
+            steps = [left[k] * self.itemsize for k in self.inner]
+            return self.depth + 16 if max(steps) > DENSE else 0
         meeting = any(left[k] * self.itemsize % (2 * GAP) == 0 for k in rows)
         return self.depth + 16 if meeting and any(left[k] == 1 for k in self.inner) else 0
 
@@ -169,14 +181,14 @@ def _option(spec: Spec, exchanged: bool, dtype: np.dtype[Any]) -> Panels | None:
     one = swapped(spec) if exchanged else spec
     parts = roles(one)
     width = host().width // dtype.itemsize
-    if len(parts.columns) != 1 or not parts.inner or not parts.rows:
+    lane = next((k for k in parts.columns if one.out[k] == 1), None)
+    if lane is None or not parts.inner or not parts.rows:
         return None
-    (lane,) = parts.columns
-    if one.out[lane] != 1 or one.sizes[lane] < width or 0 in _held(one, parts.inner):
+    if one.sizes[lane] < width or 0 in _held(one, parts.inner):
         return None
     vectors = min(VECTORS, -(-one.sizes[lane] // width))
     block = max(parts.inner, key=lambda k: one.sizes[k])
-    length = _length(one, lane, block, dtype)
+    length = _length(one, block, dtype)
     if length is None:
         return None
     best = min(
@@ -192,11 +204,11 @@ def _held(spec: Spec, labels: Ints) -> list[int]:
     return [spec.right.strides[k] for k in labels]
 
 
-def _length(spec: Spec, lane: int, block: int, dtype: np.dtype[Any]) -> int | None:
+def _length(spec: Spec, block: int, dtype: np.dtype[Any]) -> int | None:
     """Return the length of the pieces of the sum, all about the same; None if it is too short."""
-    size = spec.sizes[block]
-    column = prod(spec.sizes[k] for k in roles(spec).inner if k != block) * dtype.itemsize
-    each = column * spec.sizes[lane]
+    size, parts = spec.sizes[block], roles(spec)
+    column = prod(spec.sizes[k] for k in parts.inner if k != block) * dtype.itemsize
+    each = column * prod(spec.sizes[k] for k in parts.columns)
     if size * each <= KEPT and size * column <= DEEPEST:
         return size
     most = max(SHORT, PIECE // each, 1)
@@ -210,7 +222,8 @@ def _cost(
     parts, right = roles(spec), spec.right.strides
     width = host().width // dtype.itemsize
     steps = prod(spec.sizes[k] for k in parts.inner)
-    panels = -(-spec.sizes[lane] // (vectors * width))
+    stacks = prod(spec.sizes[k] for k in parts.columns if k != lane)
+    panels = stacks * -(-spec.sizes[lane] // (vectors * width))
     repeats = prod(spec.sizes[k] for k in parts.batch)
     kinds = variants(spec, parts.rows, rows)
     total = 0.0
@@ -219,7 +232,7 @@ def _cost(
         total += times * panels * (steps * each + (2 * a * vectors + 30) / part)
     copy = IN_ORDER if right[lane] == 1 else TURNED if 1 in _held(spec, parts.inner) else SCATTERED
     copies = repeats if any(right[k] for k in parts.batch) or part < 1 else 1
-    held = prod(spec.sizes[k] for k in (lane, *parts.inner))
+    held = prod(spec.sizes[k] for k in (*parts.columns, *parts.inner))
     return repeats * total + copies * copy * held + 20_000 * (len(kinds) - 1)
 
 

@@ -116,14 +116,17 @@ def _panel_cut(panels: Panels) -> Cut | None:
 def _panel_ways(panels: Panels) -> Iterator[tuple[int, int, float, bool]]:
     """Yield labels, of how many values chunks consist, what is done again, and if sums are."""
     parts, sizes = roles(panels.spec), panels.spec.sizes
-    (lane,) = parts.columns
-    rows, inner = (prod(sizes[k] for k in labels) for labels in (parts.rows, parts.inner))
+    rows, columns, inner = (
+        prod(sizes[k] for k in labels) for labels in (parts.rows, parts.columns, parts.inner)
+    )
     for label in parts.batch:
         yield label, 1, 0, False
-    yield max(parts.rows, key=lambda k: sizes[k]), 8, PACKED * inner * sizes[lane], False
-    yield lane, panels.width, READ * rows * inner, False
+    yield max(parts.rows, key=lambda k: sizes[k]), 8, PACKED * inner * columns, False
+    for label in parts.columns:
+        unit = panels.width if label == panels.tile.lane else 1
+        yield label, unit, READ * rows * inner, False
     if not parts.batch:
-        yield panels.block, SHORTEST_SUM, ADDED * rows * sizes[lane], True
+        yield panels.block, SHORTEST_SUM, ADDED * rows * columns, True
 
 
 def _room_of_chunk(root: Equation, cut: Cut) -> int:

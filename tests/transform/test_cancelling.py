@@ -57,6 +57,21 @@ def with_mask(x: Any, v: Any) -> Any:
     return np.transpose(e) / np.reshape(np.sum(e, axis=1), (1, 3))
 
 
+def cross_entropy(x: Any, v: Any) -> Any:
+    y = x - np.max(x, axis=1, keepdims=True)
+    return np.log(np.sum(np.exp(y), axis=1)) - y[np.arange(3), np.array([1, 3, 1])]
+
+
+def of_another_row(x: Any, v: Any) -> Any:
+    y = x - np.max(x, axis=1, keepdims=True)
+    return np.log(np.sum(np.exp(y), axis=1)) - y[np.array([1, 0, 2]), np.array([1, 3, 1])]
+
+
+def of_the_first_row(x: Any, v: Any) -> Any:
+    y = x - np.max(x, axis=1, keepdims=True)
+    return np.log(np.sum(np.exp(y), axis=1)) - y[np.arange(1), np.array([1])]
+
+
 def smallest(x: Any, v: Any) -> Any:
     e = np.exp(-(x - np.min(x, axis=1, keepdims=True)))
     return e / np.sum(e, axis=1, keepdims=True)
@@ -97,11 +112,11 @@ def one_added(x: Any, v: Any) -> Any:
 
 WITHOUT_EFFECT = [
     *(softmax, softmax_of_smaller, along_first_axis, divided_after_product, log_softmax),
-    *(log_sum_exp, mean_of_all, with_mask, smallest, scores_twice),
+    *(log_sum_exp, mean_of_all, with_mask, smallest, scores_twice, cross_entropy),
 ]
 WITH_EFFECT = [
     *(only_shifted, added_once_too_often, summed_along_extremes, of_another_axis, squared),
-    one_added,
+    *(one_added, of_another_row, of_the_first_row),
 ]
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..program.equation import Equation, Var
+from ..program.index import Hole
 
 EXTREMES = frozenset({"max", "min"})
 UNKNOWN = "unknown"
@@ -204,11 +205,28 @@ def _reshaped(equation: Equation, given: list[Change | None]) -> Change | str | 
 
 
 def _picked(equation: Equation, given: list[Change | None]) -> Change | str | None:
-    whole = all(
-        p is None or p is Ellipsis or (type(p) is slice and p == slice(None))
-        for p in equation.params["spec"]
-    )
-    return _reshaped(equation, given) if whole else UNKNOWN
+    spec = equation.params["spec"]
+    if all(p is None or p is Ellipsis or (type(p) is slice and p == slice(None)) for p in spec):
+        return _reshaped(equation, given)
+    x = given[0]
+    if x is None or len(x.axes) != len(spec) or any(type(p) is not Hole for p in spec):
+        return UNKNOWN
+    parts = [equation.operands[1 + p] for p in spec]
+    along = [k for k, a in enumerate(x.axes) if a is not None]
+    if len(along) == 1 and all(_ndim(part) <= 1 for part in parts):
+        (k,) = along
+        if _counts(parts[k], equation.operands[0].type.shape[k]):
+            return x._replace(axes=(x.axes[k],))  # one element of each row
+    return UNKNOWN
+
+
+def _ndim(o: Any) -> int:
+    return len(o.type.shape) if type(o) is Var else np.ndim(o)
+
+
+def _counts(o: Any, n: int) -> bool:
+    """Tell whether an index is 0, 1, 2, ... up to all of an axis."""
+    return type(o) is np.ndarray and o.shape == (n,) and bool((o == np.arange(n)).all())
 
 
 def _chosen(equation: Equation, given: list[Change | None]) -> Change | str | None:
@@ -231,8 +249,7 @@ def _product(equation: Equation, given: list[Change | None]) -> Change | str | N
     if a.axes[-1] is not None:
         return UNKNOWN
     right = equation.operands[1]
-    one = np.ndim(right) if type(right) is not Var else len(right.type.shape)
-    rows = a.axes[:-1] if one == 1 else (*a.axes[:-1], None)
+    rows = a.axes[:-1] if _ndim(right) == 1 else (*a.axes[:-1], None)
     return _aligned(a._replace(axes=rows), equation)
 
 

@@ -17,7 +17,7 @@ from ..transform.simplification import simplify
 from ..transform.summing import sum_before_products
 from ..transform.taping import tape_loops
 from .linalg.forming import form_factors
-from .plan.writing import additions_in_place, masks_as_assignments
+from .plan.writing import changes_in_place, masks_as_assignments
 
 # A short program is faster without loops, as what is computed element by element stays in
 # registers; the time to compile a long one grows with its length.
@@ -44,7 +44,7 @@ def lowered(program: Program) -> Program:
         program = simplify(improve_loops(program))
     program = multiply_by_reciprocals(compare_with_indices(program))
     equations, outputs = _opened(program.equations, program.outputs)
-    equations = additions_in_place(equations, outputs)
+    equations = changes_in_place(equations, outputs)
     return Program(program.inputs, tuple(equations), outputs, program.name)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..maps import add, bare
 from ..primitives.elementwise import ALIAS, CAST
-from ..primitives.indexing import SETITEM
 from ..program.arraytype import array_type
 from ..program.equation import Equation, Var
 from ..program.pytree import LEAF, TreeDef, flatten
@@ -103,8 +102,6 @@ class TracedCall:
         from .rerolling import reroll_equations
         from .scanning import SCAN, with_states
 
-        if any(e.primitive is SETITEM for e in self.equations):
-            return  # the states of an array that is written in place would all be kept
         found = reroll_equations(self.equations, self.outputs, REPEATS)
         if found is None:
             return

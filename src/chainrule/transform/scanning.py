@@ -322,7 +322,9 @@ class _Derivative:
         body = self.body.with_outputs((*outputs[: self.n], *states))
         return list(SCAN(*xs, **self.params | {"body": body})[self.n :])
 
-    def function(self, values: Sequence[Any]) -> Callable[..., list[Any]]:
+    def function(
+        self, values: Sequence[Any], wanted: Sequence[int] | None = None
+    ) -> Callable[..., list[Any]]:
         """Return the body as a function of its differentiable inputs, the others fixed."""
         k = len(self.body.inputs)
 
@@ -330,7 +332,8 @@ class _Derivative:
             full = list(values)
             for place, value in zip(self.places, smooth, strict=True):
                 full[place] = value
-            return self.body.run(full[:k], full[k:])
+            outs = self.body.run(full[:k], full[k:])
+            return outs if wanted is None else [outs[i] for i in wanted]
 
         return of_smooth
 
@@ -384,6 +387,7 @@ class _Derivative:
         carries = [p for p in self.places if p < n]
         fixed = [p for p in self.places if p >= n + m]
         rows = [i for i in self._smooth_rows() if cotangents[i] is not None]
+        seeded = [*carries, *rows]
         start = self.zeros(carries, [cotangents[p] for p in carries])
         nothing = self.zeros(fixed, [None] * len(fixed))
 
@@ -391,13 +395,8 @@ class _Derivative:
             later, total = state
             states, inputs, given = row
             values = [*states, *inputs, *self.captured]
-            outs, back = vjp(self.function(values), *(values[p] for p in self.places))
-            known = dict(zip(carries, later, strict=True)) | dict(zip(rows, given, strict=True))
-            seeds = [
-                known[i] if i in known else np.zeros(shape_of(o), getattr(o, "dtype", float))
-                for i, o in enumerate(outs)
-            ]
-            found = dict(zip(self.places, back(seeds), strict=True))
+            _, back = vjp(self.function(values, seeded), *(values[p] for p in self.places))
+            found = dict(zip(self.places, back([*later, *given]), strict=True))
             added = [t + found[p] for t, p in zip(total, fixed, strict=True)]
             earlier = [found[p] for p in carries]
             return (earlier, added), [found[p] for p in self.places if n <= p < n + m]

@@ -133,10 +133,12 @@ class _Rewriting:
         return alone and users[0].primitive.name == "add" and users[0].out.type == out.type
 
     def _terms(self, equation: Equation) -> Iterator[Any]:
-        for o in equation.operands:
+        waiting = list(reversed(equation.operands))
+        while waiting:  # a loop in Python may have added a million of them: no place for recursion
+            o = waiting.pop()
             inner = self._made_by(o, "add")
             if inner is not None and self._is_inner(inner.out):
-                yield from self._terms(inner)
+                waiting.extend(reversed(inner.operands))
             else:
                 yield o
 

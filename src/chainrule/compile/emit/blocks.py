@@ -42,22 +42,19 @@ def source_index(
     them; an integer beside arrays counts as one of them.
     """
     full = full_spec(spec, len(shape))
-    advanced = [k for k, p in enumerate(full) if type(p) is Hole]
-    if not advanced:
+    holes = [p for p in full if type(p) is Hole]
+    if not holes:
         return _basic_index(nest, full, shape, index)
-    if any(type(p) is int for p in full if type(p) is not Hole):
-        raise UnsupportedError(
-            equation, "an index that mixes arrays and integers is not compiled yet"
-        )
-    rank = max(len(nest.buffers.shape_of(parts[full[k]])) for k in advanced)
+    advanced = [k for k, p in enumerate(full) if _is_advanced(p)]
+    rank = max(len(nest.buffers.shape_of(parts[p])) for p in holes)
     adjacent = advanced[-1] - advanced[0] + 1 == len(advanced)
     before = advanced[0] if adjacent else 0
     inner = index[before : before + rank]
     others = iter(
         _basic_index(
             nest,
-            [p for p in full if type(p) is not Hole],
-            [n for n, p in zip(shape, _no_none(full), strict=True) if type(p) is not Hole],
+            [p for p in full if not _is_advanced(p)],
+            [n for n, p in zip(shape, _no_none(full), strict=True) if not _is_advanced(p)],
             index[:before] + index[before + rank :],
         )
     )
@@ -66,8 +63,17 @@ def source_index(
         if type(part) is Hole:
             place.append(_taken(nest, equation, parts[part], inner, n))
         else:
-            place.append(next(others))
+            place.append(_counted(part, n) if _is_advanced(part) else next(others))
     return tuple(place)
+
+
+def _is_advanced(part: Any) -> bool:
+    return isinstance(part, Hole | int | Size)
+
+
+def _counted(part: Any, n: int) -> Any:
+    """Return an integer of an index as a place, from the end if it's negative."""
+    return I64((part + n if part < 0 else part) if n else 0)
 
 
 def _no_none(full: list[Any]) -> list[Any]:
@@ -127,7 +133,7 @@ def _basic_index(nest: Nest, full: list[Any], shape: Sequence[int], index: Index
             continue
         n = next(sizes)
         if isinstance(part, int | Size):
-            place.append(I64((part + n if part < 0 else part) if n else 0))
+            place.append(_counted(part, n))
             continue
         start, _, step, _ = bounds(part, n)
         i = next(given)

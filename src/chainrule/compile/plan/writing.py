@@ -16,6 +16,7 @@ from ...primitives.families import made_late
 from ...program.equation import Equation, Var
 from ...program.index import join_index
 from ...program.primitive import PRIMITIVES, Primitive
+from ...program.program import needed
 from ...trace.body import Body
 
 
@@ -33,6 +34,8 @@ ADD_AT = Primitive(
     text="{0} plus {1}",
 )
 WRITERS = frozenset({"setitem", "add_at"})
+MOST = 16  # parts that are added one by one
+Part = tuple[Any, tuple[Any, ...], Any]  # value, indices, and where they stand
 
 
 def masks_as_assignments(equations: Sequence[Equation]) -> list[Equation]:
@@ -53,11 +56,9 @@ def masks_as_assignments(equations: Sequence[Equation]) -> list[Equation]:
 
 def _cleared(mask: Any, x: Any, zero: Any, out: Var) -> tuple[int, ...] | None:
     """Return the element or row that a choice sets to zero, if it is only one."""
-    if type(x) is not Var or x.type != out.type or x.type.dtype.kind != "f":
+    if not _clears(x, zero, out) or type(mask) is not np.ndarray or mask.dtype != bool:
         return None
-    if type(mask) is not np.ndarray or mask.dtype != bool or mask.shape != x.type.shape:
-        return None
-    if type(zero) is Var or np.ndim(zero) or zero != 0 or np.signbit(zero) or not mask.ndim:
+    if mask.shape != x.type.shape or not mask.ndim:
         return None
     places = np.flatnonzero(~mask)
     if len(places) == 1:
@@ -73,54 +74,95 @@ def _cleared(mask: Any, x: Any, zero: Any, out: Var) -> tuple[int, ...] | None:
     return (int(places[0]) // width,)
 
 
-def additions_in_place(
+def changes_in_place(
     equations: Sequence[Equation], outputs: Sequence[Any], inside: bool = False
 ) -> list[Equation]:
-    """Write sums in the bodies of loops with an array that is zero but for a part as additions."""
-    readers: dict[Var, int] = {}
-    for v in (*(v for e in equations for v in e.inputs), *outputs):
-        if type(v) is Var:
-            readers[v] = readers.get(v, 0) + 1
+    """Write what the bodies of loops do to a part of an array as done to that part alone.
+
+    These are sums with an array that is zero but for a part, and choices of zero for a part.
+    """
     producer = {out: e for e in equations for out in e.outs}
     found = []
     for equation in equations:
         if inside and equation.primitive.name == "add":
-            equation = _as_addition(equation, producer, readers)
+            found += _as_additions(equation, producer)
+            continue
+        if inside and equation.primitive.name == "where":
+            equation = _as_assignment(equation, producer)
         bodies = {k: v for k, v in equation.params.items() if type(v) is Body}
         if bodies:
             changed = {k: _changed(v) for k, v in bodies.items()}
             equation = equation._replace(params={**equation.params, **changed})
         found.append(equation)
-    return found
+    return needed(found, outputs) if inside else found
 
 
 def _changed(body: Body) -> Body:
     captures: list[Any] = [(None, var) for var in body.captured]
-    equations = additions_in_place(body.equations, body.outputs, inside=True)
+    equations = changes_in_place(body.equations, body.outputs, inside=True)
     return Body(body.inputs, captures, equations, body.outputs, body.out_tree)
 
 
-def _as_addition(
-    equation: Equation, producer: dict[Var, Equation], readers: dict[Var, int]
-) -> Equation:
+def _as_additions(equation: Equation, producer: dict[Var, Equation]) -> list[Equation]:
+    """Write a sum with arrays that are zero but for a part as additions of these parts."""
     for place, o in enumerate(equation.operands):
         x = equation.operands[1 - place]
-        term = producer.get(o) if type(o) is Var and readers.get(o) == 1 else None
-        if term is None or type(x) is not Var or not x.type == o.type == equation.out.type:
+        if type(x) is not Var or type(o) is not Var or not x.type == o.type == equation.out.type:
             continue
-        name, params = term.primitive.name, term.params
-        if name == "scatter_add":
-            value, parts, spec = term.operands[0], term.operands[1:], params["spec"]
+        parts = _parts(o, producer)
+        if parts is None:
+            continue
+        found = []
+        for k, (value, index, spec) in enumerate(parts):
+            last = k == len(parts) - 1
+            out = equation.out if last else Var(-1, None, equation.out.type)
+            operands = (x, value, *index)
+            found.append(Equation(ADD_AT, operands, {"spec": spec}, (out,), equation.origin))
+            x = out
+        return found
+    return [equation]
+
+
+def _parts(o: Var, producer: dict[Var, Equation]) -> list[Part] | None:
+    """Return the parts whose sum an array is; None if it isn't zero elsewhere."""
+    waiting, found = [o], list[Part]()
+    while waiting:
+        term = producer.get(waiting.pop())
+        if term is None or len(found) == MOST:
+            return None
+        name, operands, params = term.primitive.name, term.operands, term.params
+        if name == "add" and all(type(p) is Var and p.type == o.type for p in operands):
+            waiting.extend(operands)
+        elif name == "scatter_add":
+            found.append((operands[0], operands[1:], params["spec"]))
         elif name == "embed":
-            value, parts, spec = term.operands[0], (), params["index"]
-        elif name == "setitem" and _is_zero(term.operands[0]) and not _may_repeat(term):
-            value, parts, spec = term.operands[1], term.operands[2:], params["spec"]
+            found.append((operands[0], (), params["index"]))
+        elif name == "setitem" and _is_zero(operands[0]) and not _may_repeat(term):
+            found.append((operands[1], operands[2:], params["spec"]))
         else:
-            continue
-        return equation._replace(
-            primitive=ADD_AT, operands=(x, value, *parts), params={"spec": spec}
-        )
-    return equation
+            return None
+    return found
+
+
+def _as_assignment(equation: Equation, producer: dict[Var, Equation]) -> Equation:
+    """Write a choice of zero where a mask was set to False as an assignment of zero."""
+    mask, x, zero = equation.operands
+    made = producer.get(mask) if type(mask) is Var else None
+    if made is None or made.primitive.name != "setitem" or not _clears(x, zero, equation.out):
+        return equation
+    everywhere, off, *parts = made.operands
+    fits = mask.type.shape == equation.out.type.shape and type(off) is not Var and not np.any(off)
+    if not fits or type(everywhere) is Var or not np.all(everywhere):
+        return equation
+    return equation._replace(
+        primitive=PRIMITIVES["setitem"], operands=(x, 0.0, *parts), params=made.params
+    )
+
+
+def _clears(x: Any, zero: Any, out: Var) -> bool:
+    if type(x) is not Var or x.type != out.type or x.type.dtype.kind != "f":
+        return False
+    return type(zero) is not Var and not np.ndim(zero) and zero == 0 and not np.signbit(zero)
 
 
 def _is_zero(o: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...program.equation import Equation
@@ -13,6 +13,7 @@ from .parts import Scan, body_of
 from .placing import join_pieces, place_after
 from .residuals import pairs, share_results
 from .trimming import trimmed
+from .undoing import undo_writes
 
 
 def improve_loops(program: Program) -> Program:
@@ -44,17 +45,24 @@ def _has_bodies(equation: Equation) -> bool:
 
 def _improved(equations: Sequence[Equation], outputs: Any) -> list[Equation]:
     inner = [_improved_inside(e) if _has_bodies(e) else e for e in equations]
-    scans = {id(e): Scan.of(e) for e in inner if e.primitive.name == "scan"}
-    shared = False
-    for forward, backward in pairs(list(scans.values())):
-        shared |= share_results(forward, backward)
-    if shared:
-        inner = [scans[id(e)].equation() if id(e) in scans else e for e in inner]
-        inner, _ = trimmed(inner, outputs)
+    for change in (share_results, undo_writes):
+        inner = _by_pairs(change, inner, outputs)
     moved: list[Equation] = []
     for equation in inner:
         moved.extend(_moved(equation) if equation.primitive.name == "scan" else [equation])
     return join_pieces(moved, outputs)
+
+
+def _by_pairs(
+    change: Callable[[Scan, Scan], bool], equations: list[Equation], outputs: Any
+) -> list[Equation]:
+    """Return equations after a change to forward loops and the backward ones that they feed."""
+    scans = {id(e): Scan.of(e) for e in equations if e.primitive.name == "scan"}
+    changes = [change(*pair) for pair in pairs(list(scans.values()))]
+    if not any(changes):
+        return equations
+    changed = [scans[id(e)].equation() if id(e) in scans else e for e in equations]
+    return trimmed(changed, outputs)[0]
 
 
 def _improved_inside(equation: Equation) -> Equation:

@@ -43,17 +43,17 @@ def share_results(forward: Scan, backward: Scan) -> bool:
 def _known(forward: Scan, backward: Scan) -> dict[Var, Var]:
     """Return the values that both loops read in the same step, from the backward one's."""
     stacked = {out: value for value, out in forward.stacked if type(value) is Var}
-    reading = {id(array): var for var, array in forward.rows.items()}
+    reading = {content_key(array): var for var, array in forward.rows.items()}
     known: dict[Var, Var] = {}
     for var, array in backward.rows.items():
         if array in stacked if type(array) is Var else False:
             known[var] = stacked[array]
-        elif id(array) in reading:
-            known[var] = reading[id(array)]
-    outer = {id(value): var for var, value in forward.captured.items()}
+        elif (key := content_key(array)) in reading:
+            known[var] = reading[key]
+    outer = {content_key(value): var for var, value in forward.captured.items()}
     for var, value in backward.captured.items():
-        if id(value) in outer:
-            known[var] = outer[id(value)]
+        if (key := content_key(value)) in outer:
+            known[var] = outer[key]
     return known
 
 

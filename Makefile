@@ -1,11 +1,14 @@
 # `make demo` and `make test` are all that a visitor needs: each makes .venv first when it has
-# to. An environment is made again only when pyproject.toml has changed since.
+# to. An environment is made again only when pyproject.toml has changed since. Tests are shared by
+# as many processes as there are cores; WORKERS=0 keeps them in one, as a debugger wants it.
 
 VENV ?= .venv
 OLDEST ?= .venv-oldest
 BENCH ?= .venv-bench
 PYTEST_ARGS ?=
+WORKERS ?= auto
 BIN := $(VENV)/bin
+PYTEST = -m pytest -n $(WORKERS) --dist worksteal
 
 export PYTHON
 
@@ -40,7 +43,7 @@ demo: $(VENV)/.has-demo ## see what chainrule does
 
 .PHONY: test
 test: $(VENV)/.has-test ## run the tests (PYTEST_ARGS="-k tanh" picks some)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python $(PYTEST) $(PYTEST_ARGS)
 
 # --------------------------------------------------------------------- the checks
 
@@ -82,7 +85,7 @@ examples: $(VENV)/.has-test ## run every script in examples/
 
 .PHONY: oldest
 oldest: $(OLDEST)/.has-test ## run the quick tests with the oldest supported NumPy and SciPy
-	@$(OLDEST)/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	@$(OLDEST)/bin/python $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: wheel
 wheel: $(VENV)/.has-dev ## check that the wheel is whole and can be built again
@@ -90,7 +93,7 @@ wheel: $(VENV)/.has-dev ## check that the wheel is whole and can be built again
 
 .PHONY: oracle
 oracle: $(VENV)/.has-test $(VENV)/.has-oracle ## compare with JAX and PyTorch (a large download)
-	@$(BIN)/python -m pytest -m oracle $(PYTEST_ARGS)
+	@$(BIN)/python $(PYTEST) -m oracle $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(BENCH)/.has-bench ## time chainrule beside other systems (a large download, 20 minutes)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule import grad, jit
-from chainrule.compile import JitWarning
+from chainrule import grad, jacobian, jit
+from chainrule.compile import JitWarning, lowering, recorded
 from chainrule.compile.native import Native
 from chainrule.compile.runtime import cache
+from chainrule.trace.program import trace_program
 
 X = np.linspace(0.1, 1.0, 12).reshape(3, 4)
 TABLE = np.arange(12.0).reshape(4, 3) ** 2
@@ -179,6 +180,93 @@ def test_what_cannot_be_compiled_is_kept_in_mind(place):
         patch.setattr(Build, "__init__", None)  # nothing is built any more
         with pytest.warns(JitWarning, match=r"pinv.*test_cache\.py"):
             np.testing.assert_allclose(jit(f)(x), f(x))
+
+
+def test_code_is_found_by_what_was_recorded(place):
+    table = np.random.default_rng(0).standard_normal((100, 90))
+
+    def g(x: Any) -> Any:
+        return grad(lambda x: np.sum(np.tanh(table @ x) ** 2))(x), (np.sum(x), [x * 2.0])
+
+    x = np.linspace(-1.0, 2.0, 90)
+    expected = g(x)
+    assert not compiled(g, x).cached
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lowering, "lowered", None)  # nothing is lowered any more
+        got = jit(g)(x)
+        np.testing.assert_allclose(got[0], expected[0], rtol=1e-12)
+        np.testing.assert_allclose(got[1][0], expected[1][0])
+        np.testing.assert_allclose(got[1][1][0], expected[1][1][0])
+        assert type(got[1][1]) is list
+        native = compiled(g, x)
+        assert native.cached
+    assert "nest_0" in native.code.text
+    assert len(native.program) > 1
+    with pytest.raises(ValueError, match="shape"):
+        native.run([x[:3]])
+
+
+def test_results_that_are_arguments_or_constants_are_handed_on(place):
+    def f(x: Any) -> Any:
+        return {"table": TABLE * 2.0, "same": x, "new": np.sin(x), "twice": (x, 1.5)}
+
+    for _ in range(2):
+        got = jit(f)(X)
+        assert got["same"] is not X
+        np.testing.assert_array_equal(got["table"], TABLE * 2.0)
+        np.testing.assert_allclose(got["new"], np.sin(X))
+        assert got["twice"][1] == 1.5
+
+
+def test_a_large_constant_that_lowering_makes_is_found_again(place, monkeypatch):
+    table = np.random.default_rng(0).standard_normal((100, 90))
+    monkeypatch.setattr(recorded, "constant_references", lambda *_: None)
+
+    def f(x: Any) -> Any:
+        return np.tanh(table @ x)
+
+    x = np.linspace(-1.0, 1.0, 90)
+    for _ in range(2):
+        np.testing.assert_allclose(jit(f)(x), f(x), rtol=1e-13)
+    assert compiled(f, x).cached
+
+
+def test_directions_are_told_from_an_identity_with_the_same_content() -> None:
+    program, _ = trace_program(jacobian(np.sin), np.ones(30), abstract=True)
+    given = tuple(
+        e._replace(operands=tuple(o.copy() if type(o) is np.ndarray else o for o in e.operands))
+        for e in program.equations
+    )
+    other = program.replace(equations=given)
+    assert program.fingerprint() == other.fingerprint()
+    assert recorded._beside(program) != recorded._beside(other)
+
+
+def test_shapes_that_were_found_on_disk_share_code_with_others(place):
+    def f(x: Any) -> Any:
+        return np.sum(np.sin(x) * 3.0, axis=1)
+
+    jit(f)(np.ones((40, 30)))
+    again = jit(f)
+    for n in (40, 50, 60):
+        x = np.random.default_rng(n).standard_normal((n, 30))
+        np.testing.assert_allclose(again(x), f(x), rtol=1e-13)
+    natives = [version.native for version in again.versions.values()]
+    assert natives[0].cached
+    assert [native.template is None for native in natives] == [True, False, False]
+
+
+def test_changed_sources_are_noticed(tmp_path):
+    for room in cache.ROOMS:
+        (tmp_path / room / "inner").mkdir(parents=True)
+        (tmp_path / room / "inner" / "module.py").write_text("x = 1")
+    before = cache.sources(str(tmp_path))
+    assert cache.sources(str(tmp_path)) == before
+    changed = tmp_path / "transform" / "inner" / "module.py"
+    changed.write_text("x = 12")
+    longer = cache.sources(str(tmp_path))
+    os.utime(changed, (1e9, 1e9))
+    assert len({before, longer, cache.sources(str(tmp_path))}) == 3
 
 
 SCRIPT = """

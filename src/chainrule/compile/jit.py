@@ -25,6 +25,7 @@ from .warning import JitWarning
 
 if TYPE_CHECKING:
     from .native import Native
+    from .recorded import Recorded
     from .tiers import Watch
 
 
@@ -323,22 +324,41 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
     def _native(
         self, program: Program, donated: frozenset[int], out_tree: TreeDef, key: Any
     ) -> Any:
-        from .generic import Family
-        from .lowering import lowered
-        from .mixed import Mixed
-        from .native import Native
-        from .plan.schedule import UnsupportedError
         from .runtime.layout import layout_is_known
 
         if not layout_is_known():
             self._warn("all of it, as native code is not made for this Python or platform")
             return None
-        program = lowered(program)
+        from .native import Native
+        from .recorded import Recorded
+
+        kind = tuple(map(_without_lengths, key))
+        shape = out_tree.unflatten(list(range(out_tree.num_leaves)))
+        recorded = Recorded(program, donated, shape if _is_nest(shape) else None)
+        if kind not in self._families:  # what serves other lengths too would be found first
+            native = Native.found(recorded)
+            if native is not None:
+                self._families[kind] = [recorded]
+                return native
+        return self._compiled(recorded, out_tree, kind)
+
+    def _compiled(self, recorded: Recorded, out_tree: TreeDef, kind: Any) -> Any:
+        """Return the native function of a program that is not on disk, or for other lengths."""
+        from .generic import Family
+        from .mixed import Mixed
+        from .native import Native
+        from .plan.schedule import UnsupportedError
+
+        program, donated = recorded.lowered, recorded.donated
         nesting = _nesting(program, out_tree)
-        family = self._families.setdefault(tuple(map(_without_lengths, key)), Family())
+        family = self._families.get(kind)
+        if type(family) is not Family:
+            family = self._families[kind] = Family(family or ())
         try:
-            found = family.native(program, donated, nesting)
-            return Native(program, donated, nesting).compile() if found is None else found
+            found = family.native(program, donated, nesting) or Native.found(recorded)
+            if found is None:
+                found = Native(program, donated, nesting, recorded=recorded).compile()
+            return found
         except UnsupportedError:
             mixed = Mixed(program)
         except ImportError as error:

@@ -7,7 +7,7 @@ import functools
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -15,15 +15,15 @@ from ..program.equation import Var
 from ..program.errors import BoundsError, picture
 from ..program.program import Program
 from ..program.spans import span_of
-from .emit.floating import Monitor
-from .linalg.operations import COMPLAINTS
-from .plan.memory import ALIGNMENT
-from .plan.schedule import UnsupportedError
 from .runtime import blas_threads, buffers, cache, threads
 from .runtime.image import Image, all_equations, find_constants
-from .runtime.layout import METH_FASTCALL
+from .runtime.layout import ALIGNMENT, METH_FASTCALL
 from .runtime.support import in_memory
 from .runtime.symbols import UnknownSymbolError
+
+if TYPE_CHECKING:  # the rest comes in when it is needed: most of a quick first call is imports
+    from .emit.floating import Monitor
+    from .recorded import Recorded
 
 empty = np.empty  # a trace in another thread may replace the name
 
@@ -50,6 +50,8 @@ class Native:
         How long each stage took.
     template : Instance or None
         Where its machine code comes from, if that serves other shapes too.
+    recorded : Recorded or None
+        The program as it was recorded, by which the machine code is kept on disk.
     parts : list of str
         For each output, the Python expression that finds it among the arguments ``x`` and the
         computed results ``m``.
@@ -61,8 +63,10 @@ class Native:
         donated: frozenset[int] = frozenset(),
         nesting: tuple[Any, ...] | None = None,
         template: Any = None,
+        recorded: Recorded | None = None,
     ) -> None:
         self.program = program
+        self.recorded = recorded
         self.template = template
         self.nesting = nesting if nesting is not None else tuple(range(count_computed(program)))
         self.donated = frozenset(k for k in donated if program.inputs[k] not in program.outputs)
@@ -82,15 +86,44 @@ class Native:
             self._built = self._build()
             self.seconds |= self._built.seconds
         elif "refused" in self._image.facts:
+            from .plan.schedule import UnsupportedError
+
             number, reason = self._image.facts["refused"]
             raise UnsupportedError(program.equations[number], reason)
         self.keep: list[Any] = []
         self.parts, self.names = _selection(program, _places(self.nesting))
-        self.select = eval(f"lambda x, m: [{', '.join(self.parts)}]", dict(self.names))
+        self.select = _selector(self.parts, self.names)
+
+    @classmethod
+    def found(cls, recorded: Recorded) -> Native | None:
+        """Return the native function of a recorded program if it is on disk, ready to be called."""
+        begin = time.perf_counter()
+        image = recorded.found()
+        if image is None:
+            return None
+        self = cls.__new__(cls)
+        nesting, self.parts = image.facts["call"]
+        self.recorded, self.template = recorded, None
+        self.nesting = _as_tuples(nesting)
+        self.donated = recorded.donated
+        self.seconds = {"look up": time.perf_counter() - begin}
+        self._key, self._image, self._built = recorded.key, image, None
+        self.cached = True
+        self.keep = []
+        self.names = {"own": _own}
+        self.select = _selector(self.parts, self.names)
+        return self if self._load(image) else None
+
+    @functools.cached_property
+    def program(self) -> Program:
+        """What was compiled."""
+        assert self.recorded is not None
+        return self.recorded.lowered
 
     def _build(self) -> Any:
         """Make the program into loop nests; keep in mind if that can't be done."""
         from .build import Build
+        from .plan.schedule import UnsupportedError
 
         try:
             return Build(self.program, self.donated, self.nesting)
@@ -109,6 +142,10 @@ class Native:
             self._built = self._build()
             self.cached = False
         image = self._built.image()
+        is_plain = image.constants is not None and len(self.names) == 1  # no constants are returned
+        recorded = self.recorded
+        if recorded is not None and is_plain and recorded.note(image, self.nesting, self.parts):
+            self._key = recorded.key
         cache.keep(self._key, image)
         self.seconds |= self._built.seconds
         self.build = self._built  # what it was made of is at hand, and needn't be made again
@@ -131,6 +168,8 @@ class Native:
     @functools.cached_property
     def monitor(self) -> Monitor:
         """What tells of exceptional values."""
+        from .emit.floating import Monitor
+
         return Monitor(self.program)
 
     @property
@@ -163,7 +202,7 @@ class Native:
             loaded = in_memory(image)
         except UnknownSymbolError:
             return False
-        self._constants = image.arrays or find_constants(self.program, image.constants or [])
+        self._constants = image.arrays or self._find_constants(image)
         table = loaded.address("constants")
         for k, array in enumerate(self._constants):
             address = array.__array_interface__["data"][0]
@@ -176,6 +215,11 @@ class Native:
         self.call = python_function(loaded.address("entry"), loaded)
         self.seconds["load"] = time.perf_counter() - begin
         return True
+
+    def _find_constants(self, image: Image) -> list[Any]:
+        if self.recorded is not None and "call" in image.facts:
+            return find_constants(self.recorded.program, image.constants or [])
+        return find_constants(self.program, image.constants or [])
 
     def _grow(self) -> None:
         """Let there be memory for one more call at the same time."""
@@ -224,6 +268,8 @@ class Native:
         if 0 <= place < len(equations) and equations[place].origin:
             span = span_of(*equations[place].origin[0])
         name = equations[place].primitive.name if 0 <= place < len(equations) else ""
+        from .linalg.operations import COMPLAINTS
+
         if name in COMPLAINTS:
             message, remedy = COMPLAINTS[name]
             raise np.linalg.LinAlgError(picture(message, span, help=remedy))
@@ -267,6 +313,15 @@ def _selection(program: Program, places: dict[int, str]) -> tuple[list[str], dic
             place = places[position]
             parts.append(f"own({place})" if seen else place)
     return parts, names
+
+
+def _selector(parts: list[str], names: dict[str, Any]) -> Any:
+    """Return what makes the list of outputs of arguments and computed results."""
+    return eval(f"lambda x, m: [{', '.join(parts)}]", dict(names))
+
+
+def _as_tuples(nesting: Any) -> Any:
+    return tuple(map(_as_tuples, nesting)) if type(nesting) is list else nesting
 
 
 def _own(value: Any) -> Any:

@@ -84,8 +84,10 @@ def trace_program(
             if not _is_traced(leaf):
                 given.append(leaf)
                 continue
-            value = recorder.constant(leaf) if type(leaf) is np.ndarray else leaf
-            var = recorder.variable(None if abstract else value, array_type(leaf), path)
+            value = None
+            if not abstract:
+                value = recorder.constant(leaf) if type(leaf) is np.ndarray else leaf
+            var = recorder.variable(value, array_type(leaf), path)
             inputs.append(var)
             given.append(Tracer(recorder, var))
         positional, named = treedef.unflatten(given)

@@ -18,6 +18,7 @@ from .unify import Generic, unified
 
 if TYPE_CHECKING:
     from ..build import Build
+    from ..recorded import Recorded
 
 MISSES = 3  # attempts in vain, after which a function is compiled for exact shapes only
 MOST = 4  # generic programs of one function
@@ -186,11 +187,17 @@ def _filled_in(x: Any, numbers: Sequence[Any]) -> Any:
 
 
 class Family:
-    """The versions of a function for arguments that differ in lengths of axes only."""
+    """The versions of a function for arguments that differ in lengths of axes only.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    before : iterable of Recorded
+        Programs that were found on disk.
+    """
+
+    def __init__(self, before: Iterable[Recorded] = ()) -> None:
         self._templates: list[Template] = []
-        self._exact: list[Program] = []  # the last ones
+        self._exact: list[Program] = [recorded.lowered for recorded in before]  # the last ones
         self._misses = 0
 
     def native(

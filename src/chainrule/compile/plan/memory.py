@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...program.records import record
-from ..runtime.layout import FRAME_BYTES
-
-ALIGNMENT = 64
+from ..runtime.layout import ALIGNMENT, FRAME_BYTES
 
 
 @record

@@ -18,6 +18,7 @@ import platform
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"chainrule native 1\n"
 SUFFIX = ".native"
+ROOMS = ("compile", "maps", "primitives", "program", "trace", "transform")
 SIZE = 256  # MiB
 LOWER = 0.8  # of the limit is what remains after files were removed
 TOUCH_AFTER = 3600.0  # seconds after which a use is noted again
@@ -69,14 +71,8 @@ def _digest(data: bytes) -> bytes:
 @functools.cache
 def _surroundings() -> str:
     """Return what else than the program decides about its machine code."""
-    import hashlib
-
-    sources = hashlib.sha256()
-    for path in _sources(os.path.dirname(os.path.dirname(__file__))):
-        with open(path, "rb") as file:
-            sources.update(os.path.basename(path).encode() + file.read())
     parts = (
-        sources.hexdigest(),
+        sources(os.path.dirname(os.path.dirname(os.path.dirname(__file__)))),
         _version("llvmlite"),
         np.__version__,
         *map(str, sys.version_info[:2]),
@@ -87,16 +83,29 @@ def _surroundings() -> str:
     return "\n".join(parts)
 
 
-def _sources(place: str) -> list[str]:
-    """Return the files of a package, in an order that doesn't depend on where it lies."""
-    found = []
-    with os.scandir(place) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            if entry.name.endswith(".py"):
-                found.append(entry.path)
-            elif entry.is_dir():
-                found.extend(_sources(entry.path))
-    return found
+def sources(package: str) -> str:
+    """Return a hash of what is known of the source files that decide about machine code.
+
+    Length and time tell whether they are the same, as they tell Python whether byte code is still
+    right; to read them all takes longer than to load the code of a small program.
+    """
+    known = []
+    for entry in _files(package):
+        status = entry.stat()
+        known.append(f"{entry.name} {status.st_size} {status.st_mtime_ns}")
+    return _digest("\n".join(known).encode()).hex()
+
+
+def _files(package: str) -> Iterator[os.DirEntry[str]]:
+    """Yield the source files of the rooms of a package, in an order that is always the same."""
+    waiting = [os.path.join(package, room) for room in ROOMS]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                if entry.name.endswith((".py", ".ll")):
+                    yield entry
+                elif entry.is_dir():
+                    waiting.append(entry.path)
 
 
 def _version(package: str) -> str:

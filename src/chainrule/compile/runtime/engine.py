@@ -98,9 +98,17 @@ def _write_out_calls(module: Any, builder: Any) -> None:
     passes.run(module, builder)
 
 
-def object_code(parts: Mapping[str, str], level: int = 3) -> tuple[bytes, list[str]]:
+def object_code(parts: Mapping[str, str]) -> tuple[bytes, list[str]]:
     """Return an object file for a module, and the external symbols that it names."""
-    target = machine(level)
+    return _emitted(parts, machine())
+
+
+def quick_object_code(text: str) -> tuple[bytes, list[str]]:
+    """Return the same for a module that has no loops over arrays, and is worth little time."""
+    return _emitted({"little": text}, machine(level=0))
+
+
+def _emitted(parts: Mapping[str, str], target: Any) -> tuple[bytes, list[str]]:
     module = optimise(parts, target)
     externals = [
         value.name

@@ -21,6 +21,7 @@ ARRAY_TYPE, ARRAY_SCALAR, ARRAY_NEW, SET_ALLOCATOR = 2, 60, 93, 304
 
 # The frame: the first words of what memory a call has for itself.
 FRAME_BYTES = 64
+ALIGNMENT = 64
 NEXT, ERROR, INDEX, LENGTH, THREAD, STOPPED, EVENTS = 0, 8, 16, 24, 32, 40, 48
 """Next free frame; equation that met a wrong index, that index, the length it met; the state of
 the Python thread while the lock is released; whether the user interrupted; what our kernels met

@@ -28,8 +28,7 @@ def load(text: str) -> Any:
     if image is None:
         from . import engine
 
-        # no loops over arrays: few passes do as well, and the simplest choice of instructions
-        code, externals = engine.object_code({"little": text}, level=0)
+        code, externals = engine.quick_object_code(text)
         image = Image(code, externals, [], [], 0, {})
         cache.keep(key, image)
     loaded = in_memory(image)

@@ -16,6 +16,7 @@ import threading
 from typing import Any
 
 from . import support
+from .imports import when_imported
 from .symbols import provide
 
 _FLAGS_OF_X86 = (
@@ -128,7 +129,7 @@ def _limit() -> ctypes.c_int64:
 @functools.cache
 def _started() -> bool:
     _limit().value = default_num_threads() if has_threads() else 1
-    _register()
+    when_imported("threadpoolctl", _register)  # which takes longer than to load a small program
     return True
 
 
@@ -188,12 +189,8 @@ def provide_pool() -> None:
     provide("parallel", _parallel)
 
 
-def _register() -> None:
+def _register(threadpoolctl: Any) -> None:
     """Let threadpoolctl limit these threads as it does those of BLAS and OpenMP."""
-    try:
-        import threadpoolctl
-    except ImportError:
-        return
 
     class ChainruleController(threadpoolctl.LibController):
         """The threads of compiled functions, for which NumPy's library stands."""

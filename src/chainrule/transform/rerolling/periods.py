@@ -108,7 +108,7 @@ def _is_marked(run: Run, equations: Sequence[Equation]) -> bool:
     if run.trips >= _UNMARKED or run.period >= _UNMARKED:
         return True
     block = equations[run.start : run.start + run.period]
-    places = {e.origin[0] for e in block if e.origin}
+    places = {(id(e.origin[0][0]), instruction_start(*e.origin[0])) for e in block if e.origin}
     return len(places) > 1 or (len(places) == run.period == 1 and is_whole(block[0]))
 
 

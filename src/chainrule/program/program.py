@@ -10,6 +10,7 @@ import numpy as np
 from .codecs import CODECS
 from .equation import Equation, Var
 from .errors import ProgramError
+from .repeated import frozen_array
 
 _FIELDS = ("inputs", "equations", "outputs", "name")
 
@@ -215,11 +216,7 @@ class _Builder:
 def frozen(value: Any) -> Any:
     """Return a constant that nobody can change any more."""
     if type(value) is np.ndarray:
-        if not value.flags.writeable and value.base is None:
-            return value
-        value = np.array(value)
-        value.flags.writeable = False
-        return value
+        return frozen_array(value)
     if isinstance(value, tuple):
         return value if type(value) is not tuple else tuple(frozen(v) for v in value)
     if isinstance(value, Mapping):

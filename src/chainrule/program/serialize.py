@@ -22,6 +22,7 @@ from .errors import ProgramError
 from .index import Hole
 from .primitive import PRIMITIVES
 from .printing import user_names
+from .repeated import essence
 
 if TYPE_CHECKING:
     from .program import Program
@@ -161,7 +162,10 @@ class _Writer:
         if isinstance(value, np.dtype) and value.kind in _KINDS:
             return {"dtype": value.str}
         if type(value) is np.ndarray and value.dtype.kind in _KINDS:
-            return {"array": self.constant(value)}
+            elements = essence(value)
+            if elements is value:
+                return {"array": self.constant(value)}
+            return {"repeated": [self.constant(elements), list(value.shape)]}
         if isinstance(value, np.generic) and value.dtype.kind in _KINDS:
             return {"scalar": [value.dtype.str, self.array(np.asarray(value))]}
         codec = CODECS.get(type(value))
@@ -273,6 +277,11 @@ def _read_array(reader: _Reader, content: Any) -> np.ndarray[Any, Any]:
     return array
 
 
+def _read_repeated(reader: _Reader, content: Any) -> np.ndarray[Any, Any]:
+    elements, shape = content
+    return np.broadcast_to(_read_array(reader, elements), tuple(_natural(n) for n in shape))
+
+
 def _read_scalar(reader: _Reader, content: Any) -> Any:
     dtype, data = content
     return _read_array(reader, [dtype, [], data])[()]
@@ -293,6 +302,7 @@ _READERS: dict[str, Callable[[_Reader, Any], Any]] = {
     "hole": lambda reader, c: Hole(_natural(c)),
     "dtype": lambda reader, c: _dtype(c),
     "array": _read_array,
+    "repeated": _read_repeated,
     "scalar": _read_scalar,
     "program": lambda reader, c: reader.program(c),
 }

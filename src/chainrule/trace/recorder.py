@@ -21,6 +21,7 @@ import numpy as np
 from ..program.arraytype import ArrayType
 from ..program.basis import is_standard_basis
 from ..program.equation import DerivedOrigin, Equation, Origin, Var
+from ..program.repeated import essence, is_repeated, repeated
 from ..program.spans import INTERNAL
 
 # Constants up to this size are copied when an equation takes them; larger ones are made read-only
@@ -177,6 +178,8 @@ class Recorder:
         if self.keep or array.nbytes <= COPY_BYTES:
             if array.flags.c_contiguous:
                 return _copy(array)
+            if is_repeated(array):
+                return repeated(self.constant(essence(array)), array)
             made = _copy(array, "K")
             return made if made.strides == array.strides else copy_in_layout(array, array)
         base: Any = array

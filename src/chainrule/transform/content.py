@@ -11,6 +11,7 @@ from ..program.codecs import CODECS
 from ..program.equation import Equation, Var
 from ..program.errors import ProgramError
 from ..program.program import Program
+from ..program.repeated import essence
 
 _DIGESTED = 1024  # arrays with more bytes than this are compared by a hash of 128 bits
 
@@ -47,7 +48,7 @@ def _number_key(value: Any) -> Hashable:
 
 
 def _bytes_key(array: np.ndarray[Any, Any]) -> bytes:
-    raw = array.tobytes()
+    raw = essence(array).tobytes()
     if len(raw) <= _DIGESTED:
         return raw
     import hashlib  # with OpenSSL behind it, slow to import

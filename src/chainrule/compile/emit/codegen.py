@@ -10,6 +10,7 @@ import numpy as np
 
 from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
+from ...program.repeated import essence
 from .. import ir
 from ..contraction.kernel import spec_from
 from ..contraction.writing import CONTRACTIONS, scratch_size
@@ -479,10 +480,11 @@ class Buffers:
             return o
         if id(o) not in self._uniform:
             self.constants[id(o)] = o  # keeps the id from being given to another array
-            first: Any = o.ravel()[0] if o.size else None
-            same = o.size and (o == first).all()
+            elements = essence(o)
+            first: Any = elements.flat[0] if o.size else None
+            same = o.size and (elements == first).all()
             if same and o.dtype.kind == "f":
-                same = (np.signbit(o) == np.signbit(first)).all()
+                same = (np.signbit(elements) == np.signbit(first)).all()
             self._uniform[id(o)] = first if same else None
         return self._uniform[id(o)]
 

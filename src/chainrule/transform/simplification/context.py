@@ -10,6 +10,7 @@ import numpy as np
 from ...program.arraytype import ArrayType, array_type
 from ...program.equation import Equation, Var
 from ...program.primitive import PRIMITIVES
+from ...program.repeated import essence
 
 
 class New(NamedTuple):
@@ -110,6 +111,7 @@ def _is_uniform(array: Any) -> bool:
     # a matrix may differ in layout from the other operand, and so decide about the result's
     if array.dtype.kind not in "iuf" or array.ndim > 1 or not array.size:
         return False
+    array = essence(array)
     first = array.flat[0]
     return bool(np.all(array == first) and np.all(np.signbit(array) == np.signbit(first)))
 

@@ -79,12 +79,16 @@ def _beside(program: Program) -> tuple[Any, ...]:
     """
     bases: list[Any] = []
     places: dict[Any, int] = {}
+    starts: dict[Any, int] = {}
     order: list[int] = []
     for number, (_, operands, _, _, origin) in enumerate(all_equations(program)):
         order.append(-len(origin))
         for code, at in origin:
-            place = id(code), instruction_start(code, at)
-            order.append(places.setdefault(place, len(places)))
+            place = id(code), at
+            if place not in places:
+                start = id(code), instruction_start(code, at)
+                places[place] = starts.setdefault(start, len(starts))
+            order.append(places[place])
         for k, o in enumerate(operands):
             if type(o) is np.ndarray and is_standard_basis(o):
                 bases.append((number, k))

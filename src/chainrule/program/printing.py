@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .program import Program
 
 _SMALL = 4  # constants with more elements are shown by their type alone
+_ALIGNED = 88  # places stand below each other behind lines up to this long
 
 
 def program_text(program: Program) -> str:
@@ -33,7 +34,8 @@ def program_text(program: Program) -> str:
                 lines += [(f"        {line}", "") for line in text.splitlines()]
     outputs = ", ".join(_operand_text(o, names) for o in program.outputs)
     lines.append((f"    return {outputs}".rstrip(), ""))
-    width = max((len(text) for text, place in lines if place), default=0)
+    lengths = (len(text) for text, place in lines if place)
+    width = max((n for n in lengths if n <= _ALIGNED), default=0)
     return "\n".join(f"{text:<{width}}  # {place}" if place else text for text, place in lines)
 
 

@@ -13,7 +13,6 @@ from chainrule.compile.kernels import (
     tables,
 )
 
-
 MODULES = [coefficients, gamma_coefficients, quantile_coefficients, tables]
 
 

@@ -46,7 +46,9 @@ from .scalar import (
     emit,
     is_wide,
     memory_type,
+    wide_kernel,
 )
+from .signs import sign_of
 
 POINTER = ir.PointerType()
 SMALL = 64  # elements of a nest that is written into the loop around it
@@ -194,8 +196,11 @@ class Nest:
             self._watch(args[0], *self._event_of(equation))
         if name in CIRCULAR and self.reach is not None:
             return self.reach.emit(equation, args[0], self.buffers.dtype_of(operands[0]))
-        wide = self.wide and is_wide(name)
-        self.wide_calls += wide
+        wide = ""
+        if self.wide and is_wide(name):
+            sign = sign_of(operands[0], self.plan.producer, self.buffers.uniform)
+            wide = wide_kernel(name, sign)
+            self.wide_calls += 1
         return emit(self.b, equation, args, [self.buffers.dtype_of(o) for o in operands], wide)
 
     def _event_of(self, equation: Equation) -> tuple[str, float]:

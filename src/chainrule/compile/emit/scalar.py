@@ -232,11 +232,11 @@ def emit(
     equation: Equation,
     args: list[Value],
     dtypes: list[np.dtype[Any]],
-    wide: bool = False,
+    wide: str = "",
 ) -> Value:
     """Emit one element of an element-wise equation from the elements of its operands.
 
-    It may be ``wide`` in a long loop: then some functions are calls, which become those of vectors.
+    In a long loop some functions are calls, which become those of vectors: of the ``wide`` kernel.
     """
     name = kernel_name(equation)
     out = equation.out.type.dtype
@@ -254,8 +254,8 @@ def emit(
     elif name in LOGICAL:
         work = np.dtype(bool)
     given = [convert(b, x, d, work) for x, d in zip(args, dtypes, strict=True)]
-    if wide and work.kind == "f" and is_wide(name):
-        return wide_call(b, name, *given)
+    if wide and work.kind == "f":
+        return wide_call(b, wide, *given)
     if name == "reciprocal" and work.kind in "biu":
         raise UnsupportedError(equation, "`reciprocal` of integers is not compiled yet")
     operation = operation_of(name, work)
@@ -300,6 +300,13 @@ def is_wide(name: str) -> bool:
     from ..kernels.variants import NEEDED, WIDE
 
     return name in WIDE and engine.has(NEEDED)
+
+
+def wide_kernel(name: str, sign: int) -> str:
+    """Return the name of the kernel for whole vectors, for arguments of a sign (0: of any)."""
+    from ..kernels.variants import of_sign
+
+    return of_sign(name, sign)
 
 
 def wide_call(b: ir.IRBuilder, name: str, x: Value) -> Value:

@@ -335,21 +335,24 @@ def _short_ln2(width: int) -> tuple[float, ...]:
 
 
 @functools.cache
-def _inverses(width: int) -> tuple[tuple[float, float], ...]:
+def _inverses(width: int, lowest: float) -> tuple[tuple[float, float], ...]:
     """Return for each sixteenth of the significands a number c near its inverse, and -log(c).
 
-    Significands are from 0.75 to 1.5; their leading four bits tell the sixteenth. Each c is
-    chosen such that its logarithm has few binary places, all others next to them being zeros
-    (Gal's accurate tables). Next to 1 it is 1, so that nothing cancels there.
+    Significands are from 0.75 to 1.5, or from 1 to 2; their leading four bits tell the sixteenth.
+    Each c is chosen such that its logarithm has few binary places, all others next to them being
+    zeros (Gal's accurate tables). Next to 1 it is 1, so that nothing cancels there.
     """
     unit = mp.mpf(2) ** -PLACES[width]
     wanted = mp.mpf(2) ** -(61 if width == 64 else 31)
     found = []
     for j in range(16):
-        middle = 1 + mp.mpf(2 * j + 1) / 32 if j < 8 else (1 + mp.mpf(2 * j + 1) / 32) / 2
+        middle = 1 + mp.mpf(2 * j + 1) / 32
+        if middle >= 2 * lowest:
+            middle /= 2
         start = mp.nint(mp.log(middle) / unit)
         for step in range(100_000):
-            logarithm = mp.mpf(0) if j in (0, 15) else (start + step) * unit
+            next_to_one = j == 0 or (j == 15 and lowest < 1)
+            logarithm = mp.mpf(0) if next_to_one else (start + step) * unit
             near = rounded(mp.exp(-logarithm), width)
             if abs(mp.log(mp.mpf(near)) + logarithm) < wanted:
                 break
@@ -361,8 +364,10 @@ TABLES: dict[str, Callable[[int], tuple[float, ...]]] = {
     "EXP2_16": _power_table,
     "EXP2_16_REST": _power_rest,
     "SHORT_LN2": _short_ln2,
-    "INVERSE_16": lambda width: tuple(c for c, _ in _inverses(width)),
-    "INVERSE_16_LOG": lambda width: tuple(logarithm for _, logarithm in _inverses(width)),
+    "INVERSE_16": lambda width: tuple(c for c, _ in _inverses(width, 0.75)),
+    "INVERSE_16_LOG": lambda width: tuple(logarithm for _, logarithm in _inverses(width, 0.75)),
+    "INVERSE_16_UP": lambda width: tuple(c for c, _ in _inverses(width, 1.0)),
+    "INVERSE_16_UP_LOG": lambda width: tuple(logarithm for _, logarithm in _inverses(width, 1.0)),
 }
 
 CONSTANTS: dict[str, tuple[Callable[[], Any], int]] = {

@@ -10,13 +10,26 @@ from __future__ import annotations
 from .. import ir
 from .expression import Number
 from .vector import BY_WIDTH
-from .wide import KERNELS
+from .wide import KERNELS, SIGNED
 
 PREFIX = "chainrule_wide_"  # by which the engine knows them, too
 NEEDED = ("avx512f", "avx512dq", "avx512vl")  # features of the processor
 _WIDTHS = {ir.DoubleType(): 64, ir.FloatType(): 32}
-_KERNELS = {kernel.__name__: kernel for kernel in KERNELS}
-WIDE = frozenset(_KERNELS)
+WIDE = frozenset(kernel.__name__ for kernel in KERNELS)
+_ALL = (*KERNELS, *(kernel for _, kernel in SIGNED.values()))
+_KERNELS = {kernel.__name__: kernel for kernel in _ALL}
+
+
+def of_sign(name: str, sign: int) -> str:
+    """Return the name of the kernel for an argument of this sign; 0 if that isn't known.
+
+    Examples
+    --------
+    >>> of_sign("exp", -1), of_sign("exp", 0)
+    ('exp_nonpositive', 'exp')
+    """
+    wanted, kernel = SIGNED.get(name, (0, None))
+    return name if kernel is None or sign != wanted else kernel.__name__
 
 
 def call(builder: ir.IRBuilder, x: ir.Value, name: str) -> ir.Value:

@@ -13,7 +13,15 @@ from typing import NamedTuple
 
 from .coefficients import EXP_16, EXPM1_16, EXPM1_16_UP, LN2, LOG2_E, LOG_16, Table
 from .expression import Bits, Number, fma, polynomial
-from .tables import EXP2_16, EXP2_16_REST, INVERSE_16, INVERSE_16_LOG, SHORT_LN2
+from .tables import (
+    EXP2_16,
+    EXP2_16_REST,
+    INVERSE_16,
+    INVERSE_16_LOG,
+    INVERSE_16_UP,
+    INVERSE_16_UP_LOG,
+    SHORT_LN2,
+)
 from .vector import (
     INFINITY,
     INVALID,
@@ -51,19 +59,42 @@ def reduced(x: Number, shifted: Number, factor: float = 1.0) -> Reduced:
 
 def exp(x: Number) -> Number:
     """Return e to the power of x."""
-    return _exp(x, EXP2_16)
-
-
-def _exp(x: Number, *powers: Table) -> Number:
-    """Return e to the power of x, by powers of 2^(1/16) and what these lack, if it matters."""
     format = x.format
     # beyond these bounds the result is infinite or 0
-    bounded = x.at_most((format.bias + 2) * LN_2)
-    bounded = bounded.at_least(-(format.bias + format.mantissa + 2) * LN_2)
+    bounded = x.at_most((format.bias + 2) * LN_2).at_least(_vanishing(x))
     near = fma(bounded, LOG2_E[format.width][0], format.rounder / 16.0)
-    r, k, shifted = reduced(bounded, near)
-    power, *rest = (element_of(table[format.width], shifted, x) for table in powers)
-    q = fma(r * r, polynomial(r, EXP_16[format.width]), rest[0] + r if rest else r)
+    return _exp(reduced(bounded, near), EXP2_16)
+
+
+def exp_nonpositive(x: Number) -> Number:
+    """Return e to the power of x, which is not above 0."""
+    return _exp(_reduced_minus(-x), EXP2_16)
+
+
+def _vanishing(x: Number) -> float:
+    """Return a number of which the exponential is 0, as it is of those below."""
+    return -(x.format.bias + x.format.mantissa + 2) * LN_2
+
+
+def _reduced_minus(size: Number) -> Reduced:
+    """Take multiples of ln(2) / 16 away from -size, which is not above 0.
+
+    No instruction is needed to change the sign.
+    """
+    rounder, width = size.format.rounder / 16.0, size.format.width
+    bounded = size.at_most(-_vanishing(size))
+    shifted = fma(bounded, -LOG2_E[width][0], rounder)
+    k = shifted - rounder
+    r = -fma(k, LN2[width][1], fma(k, LN2[width][0], bounded))
+    return Reduced(r, k, shifted.bits())
+
+
+def _exp(reduced: Reduced, *powers: Table) -> Number:
+    """Return an exponential, by powers of 2^(1/16) and what these lack, if it matters."""
+    r, k, shifted = reduced
+    width = r.format.width
+    power, *rest = (element_of(table[width], shifted, r) for table in powers)
+    q = fma(r * r, polynomial(r, EXP_16[width]), rest[0] + r if rest else r)
     return scaled(fma(power, q, power), k)
 
 
@@ -150,7 +181,7 @@ def expit(x: Number) -> Number:
 
 def softplus(x: Number) -> Number:
     """Return ``log(1 + e^x)``."""
-    return x.at_least(0.0) + log1p(_exp(-abs(x), EXP2_16, EXP2_16_REST))
+    return x.at_least(0.0) + log1p_nonnegative(_exp(_reduced_minus(abs(x)), EXP2_16, EXP2_16_REST))
 
 
 def log_expit(x: Number) -> Number:
@@ -199,4 +230,25 @@ def log1p(x: Number) -> Number:
     return _log_of_sum(total, error).with_sign_of(x)
 
 
+def log1p_nonnegative(x: Number) -> Number:
+    """Return ``log(1 + x)`` for x that is 0.0 or above.
+
+    As the sum is not below 1 nothing cancels, whichever power of 2 is taken from it.
+    """
+    format = x.format
+    width = format.width
+    total = x + 1.0
+    error = x - (total - 1.0)
+    minus_k = -exponent_of(total)
+    sixteenth = total.bits() >> (format.mantissa - 4)
+    inverse = scaled(element_of(INVERSE_16_UP[width], sixteenth, total), minus_k)
+    r = fma(error, inverse, fma(total, inverse, -1.0))
+    high, low = SHORT_LN2[width]
+    rest = fma(r * r, polynomial(r, LOG_16[width]), minus_k * -low)
+    leading = fma(minus_k, -high, element_of(INVERSE_16_UP_LOG[width], sixteenth, total))
+    return repaired(leading + (r + rest), total, infinity=INFINITY)
+
+
 KERNELS = (exp, expm1, tanh, expit, log, log1p, log_expit, softplus)
+# for arguments whose sign is known: which arguments, and the function
+SIGNED = {"exp": (-1, exp_nonpositive), "log1p": (1, log1p_nonnegative)}

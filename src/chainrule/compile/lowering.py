@@ -11,6 +11,7 @@ from ..trace.body import Body
 from ..transform.columns import split_rows
 from ..transform.directions import along_directions
 from ..transform.one_hot import compare_with_indices
+from ..transform.overlapping import join_overlapping
 from ..transform.reciprocals import multiply_by_reciprocals
 from ..transform.shifted_slices import slices_as_windows
 from ..transform.simplification import simplify
@@ -43,6 +44,7 @@ def lowered(program: Program) -> Program:
 
         program = simplify(improve_loops(program))
     program = multiply_by_reciprocals(compare_with_indices(program))
+    program = join_overlapping(program)
     equations, outputs = _opened(program.equations, program.outputs)
     equations = changes_in_place(equations, outputs)
     return Program(program.inputs, tuple(equations), outputs, program.name)

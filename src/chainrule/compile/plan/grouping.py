@@ -20,11 +20,11 @@ from .schedule import (
     Schedule,
     domain_of,
     reads_alike,
-    size_of,
     stored_inputs,
 )
 
 PIECES = 16  # arrays that are joined, above which one function for all is shorter
+ENDS, LONG = 5, 64  # pieces, and elements of all, among which there may be short pieces
 NARROW = 8  # elements of a last axis, below which loops over several axes cost more than one
 
 
@@ -57,7 +57,9 @@ def _is_divisible(equation: Equation) -> bool:
     types = [o.type if type(o) is Var else array_type(o) for o in equation.operands]
     if len(types) > PIECES or any(t.dtype != out.dtype or not t.size for t in types):
         return False
-    return all(size_of(t.shape) >= NARROW and (t.shape[-1] >= NARROW) for t in types)
+    narrow = [t for t in types if t.shape[-1] < NARROW]
+    # at the ends of a long one, short pieces are computed sooner than the long one is copied
+    return not narrow or (len(types) <= ENDS and out.shape[0] == out.size >= LONG)
 
 
 def grouped(

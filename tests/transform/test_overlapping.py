@@ -40,6 +40,16 @@ def test_embedded_arrays_are_joined_where_rows_are_covered(name):
     assert ("concatenate" in found) == (name in JOINED)
 
 
+def test_beside_loops_with_several_results():
+    def f(x):
+        last, rows = cr.scan(lambda c, row: (c * row, c + row), x[0], x)
+        return np.sum(x[1:] * x[:-1]) + last + np.sum(rows)
+
+    x = np.random.default_rng(4).uniform(0.9, 1.1, 100)
+    assert "concatenate" in names(f, x)
+    np.testing.assert_allclose(cr.jit(cr.grad(f))(x), cr.grad(f)(x), rtol=1e-12)
+
+
 def test_matrices_are_joined_by_rows_and_not_by_columns():
     x = np.random.default_rng(1).normal(size=(80, 9))
     assert "concatenate" in names(lambda x: np.sum(x[1:] * x[:-1]), x)

@@ -73,8 +73,10 @@ class _Joiner:
 
     def join(self, equation: Equation) -> bool:
         """Write a whole sum as joined pieces; tell whether that can be done."""
+        if equation.primitive.name != "add":
+            return False
         out = equation.out
-        if equation.primitive.name != "add" or out in self.inner or not out.type.shape:
+        if out in self.inner or not out.type.shape:
             return False
         if out.type.dtype.kind != "f" or out.type.shape[0] < LEAST:
             return False

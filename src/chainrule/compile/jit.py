@@ -193,6 +193,9 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
     True
     """
 
+    # found sooner than in a dictionary, among what is taken over from the function
+    __slots__ = ("__dict__", "__weakref__", "_last")
+
     def __init__(
         self,
         f: Callable[..., Any],

@@ -205,7 +205,7 @@ class Build:
         for k, var in enumerate(self.inputs):
             needed = ALIGNED | WRITEABLE if var in given else ALIGNED
             weak = var.type.weak
-            pointer[var] = writer.number(k) if weak else writer.array(k, var.type, needed)
+            pointer[var] = writer.number(k, var.type) if weak else writer.array(k, var.type, needed)
         for old in given:
             others = [v for v in self.inputs if v is not old and not v.type.weak]
             for other in others:
@@ -265,6 +265,8 @@ def written_over(plan: Schedule, given: list[Var], outputs: list[Var]) -> dict[V
     found: dict[Var, Var] = {}
     for out in outputs:
         for old in free if out.type.shape else ():
+            if out.type.dtype.kind == "c":
+                continue  # an element is more than one access
             if old.type != out.type or last.get(old, -1) > made.get(out, -2):
                 continue
             if last.get(old, -1) == made[out]:

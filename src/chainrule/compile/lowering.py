@@ -17,6 +17,7 @@ from ..transform.shifted_slices import slices_as_windows
 from ..transform.simplification import simplify
 from ..transform.summing import sum_before_products
 from ..transform.taping import tape_loops
+from .complexes.splitting import split_complex
 from .linalg.forming import form_factors
 from .plan.writing import changes_in_place, masks_as_assignments
 
@@ -28,7 +29,7 @@ REPEATS = 8
 
 def lowered(program: Program) -> Program:
     """Return a program that computes the same with less work."""
-    program = tape_loops(program)
+    program = split_complex(tape_loops(program))
     program = slices_as_windows(along_directions(program))
     columns = split_rows(program)
     if columns is not program:

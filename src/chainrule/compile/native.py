@@ -331,7 +331,7 @@ def _own(value: Any) -> Any:
 def _ordered(x: Any, var: Var) -> Any:
     """Return an input as the native function takes it: contiguous, aligned, of its very dtype."""
     if var.type.weak:
-        return float(x)
+        return complex(x) if var.type.dtype.kind == "c" else float(x)
     # by name, as equal dtypes may be several objects, of which the entry knows one
     array = empty(var.type.shape, var.type.dtype.str)
     array[...] = x

@@ -52,7 +52,7 @@ def local_map(equation: Equation, position: int, y: Any, xs: Sequence[Any]) -> L
         return None
     x = xs[position]
     kind = type(x)
-    if kind is complex:
+    if kind is complex or type(y) is complex:  # as `1j * np.float64(1)` is
         y, *xs = [_in_numpy(v) for v in (y, *xs)]
         x = xs[position]
     try:

@@ -28,6 +28,7 @@ from ..runtime.layout import ERROR, EVENTS, INDEX, LENGTH
 from ..sizes import is_fixed, known
 from .accumulate import Accumulator
 from .blocks import BLOCKS, source_index
+from .complexes import load_part, store_joined
 from .floating import DIVIDE, INVALID
 from .hints import one_at_a_time
 from .ordering import ORDERING
@@ -170,12 +171,14 @@ class Nest:
 
     def _variable(self, var: Var, index: Index) -> Any:
         if var in self.plan.stored:
-            if self.group.flat:
-                place = index[0] if var.type.size != 1 else I64(0)
-            else:
-                place = self.linear(var.type.shape, index)
-            return self.load(var, var.type.dtype, place)
+            return self.load(var, var.type.dtype, self.place(var, index))
         return self.inline(self.plan.producer[var], index)
+
+    def place(self, var: Var, index: Index) -> Any:
+        """Return where an element of a stored value is."""
+        if not self.group.flat:
+            return self.linear(var.type.shape, index)
+        return index[0] if var.type.size != 1 else I64(0)
 
     def inline(self, equation: Equation, index: Index) -> Any:
         """Return one element of an equation's result, computed here."""
@@ -187,6 +190,8 @@ class Nest:
             x = self.value(operands[0], index)
             source = self.buffers.dtype_of(operands[0])
             return convert(self.b, x, source, equation.out.type.dtype)
+        if name == "part":
+            return load_part(self, equation, index)
         if name in ("broadcast_to", "reshape", "transpose", "getitem", "windows"):
             return self.value(operands[0], self._moved(equation, index))
         if not equation.primitive.elementwise:
@@ -389,6 +394,9 @@ class Nest:
 
     def _compute(self, root: Equation, index: Index, place: Any) -> None:
         """Store an element, and keep it for those that need it next."""
+        if root.primitive.name == "joined":
+            store_joined(self, root, index, place)
+            return
         value = self.inline(root, index)
         slot = self.plan.placed[root.out][0] if root.out in self.plan.placed else root.out
         self.store(slot, root.out.type.dtype, place, value)

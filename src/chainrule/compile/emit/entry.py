@@ -20,7 +20,7 @@ from .. import ir
 from ..runtime import layout as at
 from ..runtime.buffers import LEAST
 from ..sizes import is_fixed
-from .scalar import I64, memory_type
+from .scalar import F64, I64, memory_type
 
 POINTER = ir.PointerType()
 I32, I8, I1 = ir.IntType(32), ir.IntType(8), ir.IntType(1)
@@ -86,10 +86,11 @@ class EntryWriter:
         """Return the k-th argument, a pointer to a Python object."""
         return self.field(self.function.args[1], 8 * k, POINTER)
 
-    def number(self, k: int) -> Any:
-        """Check that an argument is a Python float, and return where its value is."""
+    def number(self, k: int, type_: ArrayType) -> Any:
+        """Check that an argument is a number of Python's, and return where its value is."""
         o = self.argument(k)
-        self.require(self._same(self.field(o, at.TYPE, POINTER), "PyFloat_Type"))
+        cls = "PyComplex_Type" if type_.dtype.kind == "c" else "PyFloat_Type"
+        self.require(self._same(self.field(o, at.TYPE, POINTER), cls))
         return self.place(o, at.FLOAT)
 
     def array(self, k: int, type_: ArrayType, needed: int = at.ALIGNED) -> Any:
@@ -284,6 +285,9 @@ class EntryWriter:
             name = f"chainrule.numpy.{at.ARRAY_SCALAR}"
             dtype = self.object(f"chainrule.dtype.{type_.dtype.str}")
             return self.external(name, POINTER, slot, dtype, ir.Constant(POINTER, None))
+        if type_.dtype.kind == "c":
+            parts = [self.field(slot, offset, F64) for offset in (0, 8)]
+            return self.external("PyComplex_FromDoubles", POINTER, *parts)
         value = self.b.load(slot, typ=memory_type(type_.dtype))
         maker = "PyFloat_FromDouble" if type_.dtype.kind == "f" else "PyLong_FromLongLong"
         return self.external(maker, POINTER, value)

@@ -112,7 +112,8 @@ def find(program: Program, leaves: Sequence[Any]) -> list[Event]:
     events: list[Event] = []
     env: dict[Var, Any] = {}
     for var, value in zip(program.inputs, leaves, strict=True):
-        env[var] = float(value) if var.type.weak else np.asarray(value, var.type.dtype)
+        weak = complex if var.type.dtype.kind == "c" else float
+        env[var] = weak(value) if var.type.weak else np.asarray(value, var.type.dtype)
     for equation in program.equations:
         kinds: list[str] = []
 

@@ -44,6 +44,8 @@ def register_type(dtype: np.dtype[Any]) -> Any:
 
 def memory_type(dtype: np.dtype[Any]) -> Any:
     """Return the type of one element in memory; NumPy keeps a boolean in a byte."""
+    if dtype.kind == "c":
+        return ir.ArrayType(F64 if dtype.itemsize == 16 else F32, 2)
     return I8 if dtype.kind == "b" else register_type(dtype)
 
 

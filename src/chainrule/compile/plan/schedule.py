@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
 from ...program.program import Program
 from ...program.records import record
@@ -167,6 +168,8 @@ def schedule(program: Program, kept: Iterable[Var] = ()) -> Schedule:
             stored.add(equation.out)
         if name in OPAQUE:
             stored.update(equation.inputs)
+        if name == "part":
+            stored.update(equation.inputs)
         if name == "reshape" and not _only_units(equation):
             # without divisions, other shapes are read from memory only
             stored.update(equation.inputs)
@@ -187,9 +190,12 @@ def _check_dtypes(equation: Equation) -> None:
     for o in (*equation.operands, *equation.outs):
         symbolic = type(o) in (Size, Parameter)
         dtype = o.type.dtype if type(o) is Var else o.dtype if symbolic else np.result_type(o)
+        if dtype.kind == "c" and equation.primitive.name in ("part", "joined"):
+            dtype = np.empty(0, dtype).real.dtype
         known = dtype.kind in "fiub" and dtype.isnative and dtype.itemsize <= 8
         if not known or dtype == np.float16:
-            raise UnsupportedError(equation, f"{dtype} is not compiled yet")
+            what = f"`{equation.primitive.name}` of {dtype}" if dtype.kind == "c" else str(dtype)
+            raise UnsupportedError(equation, f"{what} is not compiled yet")
 
 
 def _only_units(equation: Equation) -> bool:
@@ -248,18 +254,29 @@ def reads_in_place(group: Group, out: Var, old: Var, plan: Schedule) -> bool:
 
 def reads_alike(o: Any, group: Group, user: Equation, old: Var, plan: Schedule) -> bool:
     """Tell whether an operand needs of ``old`` just the element that is being computed."""
-    if type(o) is not Var:
-        return True
-    name, type_ = user.primitive.name, o.type
+    waiting, seen = [(o, user)], set()
+    while waiting:
+        o, user = waiting.pop()
+        if type(o) is not Var or (o, id(user)) in seen:
+            continue
+        seen.add((o, id(user)))
+        alike = _is_alike(o.type, group, user)
+        if o in plan.stored:
+            if o is old and not alike:
+                return False
+        elif alike:
+            waiting += ((p, plan.producer[o]) for p in plan.producer[o].operands)
+        elif old in set(stored_inputs(plan.producer[o], plan)):
+            return False  # nothing behind it may be the old value
+    return True
+
+
+def _is_alike(type_: ArrayType, group: Group, user: Equation) -> bool:
+    """Tell whether an equation needs an operand for the very element that it computes."""
+    name = user.primitive.name
     alike = user.primitive.elementwise or name in REDUCTIONS or name in _RENAMING
     alike |= group.flat and name == "reshape"
-    alike &= (type_.size,) == group.domain if group.flat else type_.shape == group.domain
-    if o in plan.stored:
-        return alike or o is not old
-    producer = plan.producer[o]
-    if not alike:  # then nothing behind it may be the old value
-        return old not in set(stored_inputs(producer, plan))
-    return all(reads_alike(p, group, producer, old, plan) for p in producer.operands)
+    return alike and ((type_.size,) == group.domain if group.flat else type_.shape == group.domain)
 
 
 def stored_inputs(root: Equation, plan: Schedule) -> Iterable[Var]:
@@ -299,16 +316,39 @@ def domain_of(
 
 def _is_flat(x: Any, size: int, stored: set[Var], producer: dict[Var, Equation]) -> bool:
     """Whether element i of the domain needs just element i, or the only one, of ``x``."""
-    if type(x) is not Var:
-        return getattr(x, "size", 1) in (1, size)
-    if x.type.size not in (1, size):
-        return False
-    return x in stored or _flat_equation(producer[x], size, stored, producer)
+    return _are_flat([x], size, stored, producer)
 
 
 def _flat_equation(
     equation: Equation, size: int, stored: set[Var], producer: dict[Var, Equation]
 ) -> bool:
+    return _keeps_order(equation) and _are_flat(list(equation.operands), size, stored, producer)
+
+
+def _are_flat(
+    waiting: list[Any], size: int, stored: set[Var], producer: dict[Var, Equation]
+) -> bool:
+    seen: set[Var] = set()
+    while waiting:
+        x = waiting.pop()
+        if type(x) is not Var:
+            if getattr(x, "size", 1) not in (1, size):
+                return False
+            continue
+        if x in seen:
+            continue
+        seen.add(x)
+        if x.type.size not in (1, size):
+            return False
+        if x not in stored:
+            if not _keeps_order(producer[x]):
+                return False
+            waiting += producer[x].operands
+    return True
+
+
+def _keeps_order(equation: Equation) -> bool:
+    """Whether element i of a result, in memory order, is made of elements i of the operands."""
     name = equation.primitive.name
     out = equation.out.type
     if name in ("transpose", "windows", "rows") or (
@@ -328,7 +368,7 @@ def _flat_equation(
             shape = o.type.shape if type(o) is Var else getattr(o, "shape", ())
             if size_of(shape) != 1 and shape != out.shape:
                 return False
-    return all(_is_flat(o, size, stored, producer) for o in equation.operands)
+    return True
 
 
 def _repeated(groups: list[Group], stored: set[Var], producer: dict[Var, Equation]) -> set[Var]:

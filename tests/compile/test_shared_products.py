@@ -14,6 +14,7 @@ from chainrule import jit
 from chainrule.compile.contraction import panels
 from chainrule.compile.contraction.blas import matrices_of
 from chainrule.compile.contraction.kernel import spec_from
+from chainrule.compile.contraction.tiling import tile_of
 from chainrule.compile.emit.shared import shared_cut
 from chainrule.compile.runtime import blas_threads, threads
 
@@ -178,3 +179,35 @@ def test_a_child_has_as_many_threads_of_blas_as_its_parent_had(blas):
         os._exit(0 if get() == 3 else 1)
     end()
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("terms", [3200, 3210, 2048])
+def test_long_sums_are_cut_into_pieces_of_about_the_same_length(terms):
+    x = np.ones((terms, 128), np.float32)
+    y = np.ones((terms, 384), np.float32)
+    cut, _ = cut_of(turned, x, y)
+    assert cut.rows.accumulates
+    assert cut.count % 2 == 0
+    assert cut.last > 0.9 * cut.length
+
+
+def projected(x: Any, w: Any) -> Any:
+    return np.einsum("bsd,dphe->pbhse", x, w)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_products_over_tiles_are_cut_outside_of_the_tiles(pool, dtype):
+    x = RNG.standard_normal((8, 120, 96)).astype(dtype)
+    w = RNG.standard_normal((96, 3, 4, 32)).astype(dtype)
+    (group,) = jit(projected).lower(x, w).native.plan.groups
+    cut, tile = shared_cut(group), tile_of(spec_from(group.roots[0]), x.dtype)
+    assert cut is not None
+    assert cut.count == 4
+    assert cut.rows.label not in dict((*tile.rows, *tile.columns))
+    compiled, expected = jit(projected), projected(x, w)
+    pool.set_num_threads(1)
+    alone = compiled(x, w)
+    np.testing.assert_allclose(alone, expected, rtol=1e-4, atol=1e-4)
+    for n in (2, 3):
+        pool.set_num_threads(n)
+        np.testing.assert_array_equal(compiled(x, w), alone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -81,6 +82,19 @@ def test_the_number_of_threads_changes_no_bit(pool, f, x, dtype):
 
 def test_small_work_is_not_shared():
     assert not is_shared(loss, FLAT[:1000])
+
+
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_every_chunk_is_done_once(pool, n):
+    pool.set_num_threads(n)
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+    share = ctypes.CFUNCTYPE(None, kind, ctypes.c_void_p, ctypes.c_int64)(pool._parallel())
+    done: list[int] = []
+    note = kind(lambda _, k: done.append(k))
+    for count in 20 * (1, 2, 3, 17, 256):
+        share(note, None, count)
+        assert sorted(done) == list(range(count))
+        done.clear()
 
 
 def test_callers_on_many_threads_share_one_pool(pool):

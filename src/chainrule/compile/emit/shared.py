@@ -22,7 +22,7 @@ from ..contraction.kernel import spec_from
 from ..contraction.panels import Panels, panels_of
 from ..contraction.rows import Rows
 from ..contraction.spec import Spec
-from ..contraction.tiling import roles, tile_of
+from ..contraction.tiling import Tile, roles, tile_of
 from ..contraction.writing import scratch_size, write_part
 from ..plan.schedule import Group, Schedule
 from ..sizes import is_fixed, known
@@ -32,7 +32,7 @@ from .scalar import I64, register_type
 
 CHUNKS = 4  # few, as each has a smaller tile at its end
 CYCLE = 0.33  # ns
-PACKED, READ, ADDED = 0.6, 0.3, 0.6  # cycles that an element takes once more, in each chunk
+PACKED, READ, ADDED = 0.6, 0.3, 0.45  # cycles that an element takes once more, in each chunk
 LEAST = 150_000.0  # ns from which sharing pays: these estimates are closer than those of nests
 WORTH = 100_000.0  # ns of a chunk
 TWICE = 0.03  # of the work that may be done once more, for all chunks together
@@ -83,11 +83,26 @@ def shared_cut(group: Group) -> Cut | None:
     matrices = matrices_of(spec, dtype)
     if matrices is not None:
         return min(_cuts(matrices), key=lambda found: found[0], default=(0, None))[1]
-    for label, (size, out) in enumerate(zip(spec.sizes, spec.out, strict=True)):
-        if not is_fixed(size):
-            continue
-        count = next((c for c in range(CHUNKS, 1, -1) if size % c == 0), 1)
-        if out and label != tile.lane and count > 1 and size // count >= 8:
+    return _tile_cut(spec, tile)
+
+
+def _tile_cut(spec: Spec, tile: Tile) -> Cut | None:
+    """Return how a product over tiles is cut: outside of the tiles, where that is possible.
+
+    The outermost axis of the result comes first, as other nests are cut along it too: so a thread
+    meets what it has made before.
+    """
+    inside = {label for label, _ in (*tile.rows, *tile.columns)}
+    labels = [k for k, (n, out) in enumerate(zip(spec.sizes, spec.out, strict=True)) if out]
+    fixed = [k for k in labels if is_fixed(spec.sizes[k]) and k != tile.lane]
+    outermost = sorted(fixed, key=lambda k: -known(spec.out[k]))
+    ways: list[tuple[int, int, tuple[int, ...]]]
+    ways = [(k, 1, (4, 2)) for k in outermost if k not in inside]
+    ways += [(k, 8, (4, 3, 2)) for k in fixed]
+    for label, least, counts in ways:
+        size = spec.sizes[label]
+        count = next((c for c in counts if size % c == 0 and size // c >= least), 1)
+        if count > 1:
             return Cut(Rows(label, 1, False), count, size // count, size)
     return None
 
@@ -100,7 +115,8 @@ def _panel_cut(panels: Panels) -> Cut | None:
     best: tuple[float, Cut] | None = None
     for label, unit, again, accumulates in _panel_ways(panels):
         size = panels.spec.sizes[label]
-        count = min(CHUNKS, int(work / WORTH), size // (2 * unit))
+        least = SHORTEST_SUM if accumulates else 2 * unit
+        count = min(CHUNKS, int(work / WORTH), size // least)
         if again:
             count = min(count, 1 + int(TWICE * panels.cost / again))
         count -= count == 3  # which two threads would share badly
@@ -126,7 +142,7 @@ def _panel_ways(panels: Panels) -> Iterator[tuple[int, int, float, bool]]:
         unit = panels.width if label == panels.tile.lane else 1
         yield label, unit, READ * rows * inner, False
     if not parts.batch:
-        yield panels.block, SHORTEST_SUM, ADDED * rows * columns, True
+        yield panels.block, 16, ADDED * rows * columns, True
 
 
 def _room_of_chunk(root: Equation, cut: Cut) -> int:

@@ -196,7 +196,8 @@ def projected(x: Any, w: Any) -> Any:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_products_over_tiles_are_cut_outside_of_the_tiles(pool, dtype):
+@pytest.mark.parametrize("way", ["as it is"], indirect=True)
+def test_products_over_tiles_are_cut_outside_of_the_tiles(pool, way, dtype):
     x = RNG.standard_normal((8, 120, 96)).astype(dtype)
     w = RNG.standard_normal((96, 3, 4, 32)).astype(dtype)
     (group,) = jit(projected).lower(x, w).native.plan.groups

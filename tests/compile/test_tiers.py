@@ -135,6 +135,20 @@ def test_it_can_be_switched_off(monkeypatch, way):
     assert "for all lengths" in str(explain_compile(f, x))
 
 
+def test_code_that_is_on_disk_is_not_made_again(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+    f, x = generic(), scores(HOT)
+    f(x)
+    assert tiers.wait()
+    assert not f.lower(x).native.cached
+    assert jit(softmax).lower(x).native.cached  # as a first call finds it
+    g = generic()
+    g(x)
+    assert tiers.wait()
+    assert is_exact(g, x)
+    assert g.lower(x).native.cached
+
+
 def test_few_shapes_keep_code_of_their_own(monkeypatch):
     monkeypatch.setattr(tiers, "MOST_OWN", 2)
     f = generic()

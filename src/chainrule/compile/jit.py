@@ -361,6 +361,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
             found = family.native(program, donated, nesting) or Native.found(recorded)
             if found is None:
                 found = Native(program, donated, nesting, recorded=recorded).compile()
+            found.recorded = recorded
             return found
         except UnsupportedError:
             mixed = Mixed(program)

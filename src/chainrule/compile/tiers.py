@@ -89,11 +89,15 @@ class Watch:
         """Make code for this shape, in the background, and hand it over if it's another one."""
         given = self.native
         try:
-            native = Native(given.program, given.donated, given.nesting)
-            if not native.cached and native.build.ways == given.facts["ways"]:
-                self.state = SAME
-                return
-            native.compile()
+            recorded = given.recorded
+            native = None if recorded is None else Native.found(recorded)
+            if native is None:
+                nesting = given.nesting
+                native = Native(given.program, given.donated, nesting, recorded=recorded)
+                if not native.cached and native.build.ways == given.facts["ways"]:
+                    self.state = SAME
+                    return
+                native.compile()
             self.state = MADE
             self.deliver(native)
         except Exception as error:

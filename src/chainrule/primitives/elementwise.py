@@ -455,7 +455,8 @@ def _round(a: Any, decimals: int = 0) -> Any:
     return np.rint(a) if decimals == 0 else np.rint(a * factor) / factor
 
 
-FUNCTIONS[np.fix] = lambda x: np.trunc(x)
+if hasattr(np, "fix"):  # NumPy 2.5 warns of its end
+    FUNCTIONS[np.fix] = lambda x: np.trunc(x)
 FUNCTIONS[np.divmod] = lambda a, b: (np.floor_divide(a, b), np.remainder(a, b))
 FUNCTIONS[np.ldexp] = lambda a, exponent: (
     a * (2.0**exponent if isinstance(exponent, int) else np.exp2(exponent.astype(a.dtype)))

@@ -100,8 +100,23 @@ def main() -> None:
         print(name, flush=True)
     large = guarded(rng.standard_normal(200_003))
     jit(value_and_grad(lambda x: np.sum(np.tanh(x) * np.exp(-x * x) * np.sin(x))))(large)
+    complex_numbers(rng)
     products(rng)
     print("done")
+
+
+def complex_numbers(rng: Any) -> None:
+    """Read and write complex arrays, in both precisions."""
+
+    def f(z: Any) -> Any:
+        return np.exp(z * 0.1) / (z + 2.0) @ np.conj(z.T), z[::-1] * 1j, np.sum(z, 0), np.prod(z, 1)
+
+    loss = lambda z: sum(np.sum(np.abs(part)) for part in f(z))
+    for shape in ((7, 17), (1, 1), (3, 5)):
+        for dtype in (np.complex128, np.complex64):
+            z = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+            for g in (f, grad(loss)):
+                jit(g)(guarded(z.astype(dtype)))
 
 
 def products(rng: Any) -> None:

@@ -212,3 +212,23 @@ def test_products_over_tiles_are_cut_outside_of_the_tiles(pool, way, dtype):
     for n in (2, 3):
         pool.set_num_threads(n)
         np.testing.assert_array_equal(compiled(x, w), alone)
+
+
+def weights_of_heads(x: Any, y: Any) -> Any:
+    return np.einsum("bsd,pbhse->dphe", x, y)
+
+
+@pytest.mark.parametrize("batch", [8, 7])
+def test_sums_over_two_axes_are_cut_along_the_outer_one(pool, batch):
+    x = RNG.standard_normal((batch, 128, 128)).astype(np.float32)
+    y = RNG.standard_normal((3, batch, 4, 128, 32)).astype(np.float32)
+    cut, _ = cut_of(weights_of_heads, x, y)
+    assert cut is not None
+    assert (cut.rows.accumulates, cut.size) == (True, batch)
+    compiled, expected = jit(weights_of_heads), weights_of_heads(x, y)
+    pool.set_num_threads(1)
+    alone = compiled(x, y)
+    np.testing.assert_allclose(alone, expected, rtol=1e-3, atol=1e-3)
+    for n in (2, 3):
+        pool.set_num_threads(n)
+        np.testing.assert_array_equal(compiled(x, y), alone)

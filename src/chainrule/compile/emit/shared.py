@@ -113,9 +113,8 @@ def _panel_cut(panels: Panels) -> Cut | None:
     if work < LEAST:
         return None
     best: tuple[float, Cut] | None = None
-    for label, unit, again, accumulates in _panel_ways(panels):
+    for label, unit, least, again, accumulates in _panel_ways(panels):
         size = panels.spec.sizes[label]
-        least = SHORTEST_SUM if accumulates else 2 * unit
         count = min(CHUNKS, int(work / WORTH), size // least)
         if again:
             count = min(count, 1 + int(TWICE * panels.cost / again))
@@ -129,20 +128,30 @@ def _panel_cut(panels: Panels) -> Cut | None:
     return None if best is None else best[1]
 
 
-def _panel_ways(panels: Panels) -> Iterator[tuple[int, int, float, bool]]:
-    """Yield labels, of how many values chunks consist, what is done again, and if sums are."""
-    parts, sizes = roles(panels.spec), panels.spec.sizes
+def _panel_ways(panels: Panels) -> Iterator[tuple[int, int, int, float, bool]]:
+    """Yield labels, with what divides chunks, their least length, and what is done again.
+
+    The last part is whether each chunk has a part of all sums. Outer axes come first, as other
+    nests are cut along them: so a thread meets what it has made before.
+    """
+    spec = panels.spec
+    parts, sizes = roles(spec), spec.sizes
     rows, columns, inner = (
         prod(sizes[k] for k in labels) for labels in (parts.rows, parts.columns, parts.inner)
     )
     for label in parts.batch:
-        yield label, 1, 0, False
-    yield max(parts.rows, key=lambda k: sizes[k]), 8, PACKED * inner * columns, False
+        yield label, 1, 2, 0, False
+    held = dict(panels.tile.rows)
+    for label in sorted(parts.rows, key=lambda k: -spec.out[k]):
+        unit = 8 if label in held else 1
+        yield label, unit, 2 * unit, PACKED * inner * columns, False
     for label in parts.columns:
         unit = panels.width if label == panels.tile.lane else 1
-        yield label, unit, READ * rows * inner, False
-    if not parts.batch:
-        yield panels.block, 16, ADDED * rows * columns, True
+        yield label, unit, 2 * unit, READ * rows * inner, False
+    for label in () if parts.batch else sorted(parts.inner, key=lambda k: -spec.left.strides[k]):
+        least = -(-SHORTEST_SUM * sizes[label] // inner)
+        unit = min(16, least)
+        yield label, unit, least, ADDED * rows * columns, True
 
 
 def _room_of_chunk(root: Equation, cut: Cut) -> int:

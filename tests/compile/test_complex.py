@@ -11,6 +11,7 @@ from chainrule import (
     cond,
     fori_loop,
     grad,
+    hessian,
     jit,
     jvp,
     scan,
@@ -84,6 +85,9 @@ ELEMENTWISE = {
     "equal": lambda z, w: (z == w) | (z == z) & (z != w),
     "finite": lambda z, w: np.isfinite(z) & ~np.isnan(z / w) | np.isinf(w),
     "of real": lambda z, w: z.real * 1j + w.imag,
+    "order": lambda z, w: (z < w) ^ (z >= z.real) | (z > np.conj(z)) & (w.real + 1j * w.imag <= w),
+    "rounded": lambda z, w: np.rint(z) + np.sign(w),
+    "truth": lambda z, w: np.logical_and(z, w) ^ np.logical_not(z - z) | np.logical_or(w, 0),
     "precision": lambda z, w: z.astype(np.complex64) * w.astype(np.complex128),
     "integers": lambda z, w: z * np.arange(z.size) + 3,
 }
@@ -100,7 +104,8 @@ def test_elementwise(name, dtype):
 
 
 # with a derivative in both arguments
-SMOOTH = [name for name in ELEMENTWISE if name not in ("equal", "finite")]
+PIECEWISE = ("equal", "finite", "order", "truth", "rounded")
+SMOOTH = [name for name in ELEMENTWISE if name not in PIECEWISE]
 
 
 @pytest.mark.parametrize("name", SMOOTH)
@@ -145,6 +150,7 @@ ARRAYS = {
     "tensordot": lambda z: np.tensordot(z, np.conj(z), ([1], [1])),
     "kron": lambda z: np.kron(z[:2, :2], z[:2, :2]),
     "identity": lambda z: z,
+    "counts": lambda z: (np.any(z), np.all(z, axis=0), np.count_nonzero(z - z[0])),
     "constant": lambda z: (z * 0 + np.array([[1j]]), np.full(2, 3j)),
     "assign": lambda z: _assigned(z),
 }
@@ -171,7 +177,7 @@ def test_arrays(name, dtype):
             same(a, b, dtype, 256)
 
 
-@pytest.mark.parametrize("name", [name for name in ARRAYS if name != "constant"])
+@pytest.mark.parametrize("name", [name for name in ARRAYS if name not in ("constant", "counts")])
 def test_derivatives_of_arrays(name):
     def loss(z):
         y = ARRAYS[name](z)
@@ -216,6 +222,12 @@ def test_gradients_of_real_functions_with_complex_numbers_inside():
     np.testing.assert_allclose(gradient, exact, rtol=1e-12, atol=1e-14)
 
 
+def test_the_conjugate_of_a_real_array_is_itself():
+    f = lambda x: np.sum(np.conj(np.abs(np.exp(1j * x) + x)) ** 2)
+    x = np.linspace(-1.0, 1.0, 3)
+    np.testing.assert_allclose(compiled(hessian(f), x)(x), hessian(f)(x), rtol=1e-12, atol=1e-12)
+
+
 def test_second_derivatives():
     f = lambda x: np.sum(np.abs(np.exp(1j * x) + x**2) ** 2)
     slope = grad(lambda x: np.sum(np.sin(grad(f)(x))))
@@ -234,6 +246,8 @@ PLAIN = {
     "conj": lambda z, w: np.conj(z),
     "square": lambda z, w: np.square(z),
     "equal": lambda z, w: z == w,
+    "less": lambda z, w: z < w,
+    "greater or equal": lambda z, w: z >= w,
 }
 
 

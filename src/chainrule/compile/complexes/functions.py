@@ -308,3 +308,53 @@ def isnan(a: Pair) -> Real:
 def isinf(a: Pair) -> Real:
     """Tell where a part is infinite."""
     return a.re.apply("isinf") | a.im.apply("isinf")
+
+
+@on_pairs("rint")
+def rint(a: Pair) -> Pair:
+    """Round both parts."""
+    return a.each(lambda part: part.apply("rint"))
+
+
+@on_pairs("sign")
+def sign(a: Pair) -> Pair:
+    """Return the direction, 0 at 0."""
+    length = size(a)
+    below = length.is_("equal", 0.0).choose(1.0, length)
+    return Pair(a.re / below, a.im / below)
+
+
+def _truth(a: Pair) -> Real:
+    return not_equal(a, Pair(a.re.constant(0.0), None))
+
+
+def _of_truths(name: str) -> Callable[..., Real]:
+    """Return an operation on what is not 0."""
+
+    def apply(*operands: Pair, **params: Any) -> Real:
+        first, *others = map(_truth, operands)
+        return first.apply(name, *others, **params)
+
+    return apply
+
+
+for _name in ("logical_not", "logical_and", "logical_or", "logical_xor"):
+    FUNCTIONS[_name] = _of_truths(_name)
+for _name in ("any", "all", "count_nonzero"):
+    FUNCTIONS[_name] = _of_truths(_name)
+
+
+def _in_order(strict: str, final: str) -> Callable[[Pair, Pair], Real]:
+    """Return a comparison by the real part, then by the imaginary one; of NaN it is false."""
+
+    def compare(a: Pair, b: Pair) -> Real:
+        known = a.im.is_("equal", a.im) & b.im.is_("equal", b.im)
+        first = a.re.is_(strict, b.re) & known
+        return first | a.re.is_("equal", b.re) & a.im.is_(final, b.im)
+
+    return compare
+
+
+for _name in ("less", "greater"):
+    FUNCTIONS[_name] = _in_order(_name, _name)
+    FUNCTIONS[f"{_name}_equal"] = _in_order(_name, f"{_name}_equal")

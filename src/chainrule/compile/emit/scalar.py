@@ -157,6 +157,7 @@ OPERATIONS: dict[str, Callable[..., Value]] = {
     "mul": _arithmetic("fmul", "mul"),
     "div": lambda b, x, y: b.fdiv(x, y),
     "neg": _negative,
+    "conj": lambda b, x: x,
     "abs": _absolute,
     "square": lambda b, x: _arithmetic("fmul", "mul")(b, x, x),
     "reciprocal": lambda b, x: b.fdiv(ir.Constant(x.type, 1.0), x),

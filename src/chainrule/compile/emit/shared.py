@@ -32,7 +32,7 @@ from .scalar import I64, register_type
 
 CHUNKS = 4  # few, as each has a smaller tile at its end
 CYCLE = 0.33  # ns
-PACKED, READ, ADDED = 0.6, 0.3, 0.45  # cycles that an element takes once more, in each chunk
+PACKED, READ, ADDED = 0.6, 0.3, 0.55  # cycles that an element takes once more, in each chunk
 LEAST = 150_000.0  # ns from which sharing pays: these estimates are closer than those of nests
 WORTH = 100_000.0  # ns of a chunk
 TWICE = 0.03  # of the work that may be done once more, for all chunks together

@@ -129,6 +129,32 @@ def test_parts_are_one_program():
     assert call(1000) == 200 * 9
 
 
+def test_functions_that_differ_in_a_length_are_one():
+    module = ir.Module()
+    made = []
+    for name, length in (("one", 5), ("other", 7), ("third", 5), ("alone", 9)):
+        f, b = function(module, name, I64, [I64], internal=True)
+        f.attributes = {"noinline"}
+        f.length = length
+        more = b.add(f.args[0], ir.Value(I64, ir.LENGTH))
+        b.ret(b.mul(more, I64(2)) if name == "alone" else more)
+        made.append(f)
+    outer, b = function(module, "f", I64, [I64])
+    outer.effort = "little"
+    total = outer.args[0]
+    for f in made:
+        total = b.call(f, [total])
+    b.ret(total)
+    parts = module.parts()
+    text = "".join(parts.values())
+    assert text.count("define hidden") == 2
+    assert text.count("(i64 %a0, i64 %length)") == 1
+    assert "i64 %a0, 9" in text
+    code = loaded(module)
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(code.address("f"))
+    assert call(3) == 2 * (3 + 5 + 7 + 5 + 9)
+
+
 def test_a_function_that_is_handed_on_may_be_the_same_as_another():
     module = ir.Module()
     made = []

@@ -364,3 +364,19 @@ def test_shapes_that_do_not_fit_are_refused_at_the_users_line(f, remedy):
     with pytest.raises(ValueError, match=remedy) as caught:
         jit(grad(lambda a, b: np.sum(f(a, b))))(np.ones((3, 4)), np.ones((3, 4)))
     assert "test_jit.py" in str(caught.value)
+
+
+def test_updates_of_arrays_of_any_size_have_code_in_common() -> None:
+    sizes = (6, 40, 64, 5000, 4096, 7, 101, 101)
+
+    def step(parameters: Any, gradients: Any) -> Any:
+        return [p - 0.1 * g for p, g in zip(parameters, gradients, strict=True)]
+
+    rng = np.random.default_rng(0)
+    given = [[rng.standard_normal(n) for n in sizes] for _ in range(2)]
+    compiled = jit(step, donate=(0,))
+    expected = step(*given)
+    parts = compiled.lower(*given).native.build.parts
+    assert sum(text.count("define hidden void @nest") for text in parts.values()) == 4
+    for got, want in zip(compiled(*given), expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-15)

@@ -26,6 +26,7 @@ from ..sizes import is_fixed, known
 from .spec import Ints, Operand, Spec
 
 Factors = tuple[tuple[int, int], ...]
+Variants = list[tuple[int, int]]
 NEAR = 20 * 1024  # bytes that stay in the first cache
 SHORTEST = 48  # steps of a sum that make up for loading and storing the tile
 CALL = 200.0  # cycles of a tile's loops beside the arithmetic
@@ -183,16 +184,24 @@ def _best(
     repeats = prod(spec.sizes[k] for k in parts.batch if k != lane)
     inner = prod(spec.sizes[k] for k in parts.inner if k != lane)
     inner *= chunks if mode == "dot" else 1
-    for rows, vectors, columns in product(
-        blocks(spec, parts.rows, most), _counts(along, most), blocks(spec, labels, 6)
+    heights = [
+        (rows, prod(f for _, f in rows), variants(spec, parts.rows, rows))
+        for rows in blocks(spec, parts.rows, most)
+    ]
+    widths = [
+        (columns, prod(f for _, f in columns), variants(spec, labels, columns))
+        for columns in blocks(spec, labels, 6)
+    ]
+    for (rows, tall, m), vectors, (columns, wide, n) in product(
+        heights, _counts(along, most), widths
     ):
-        covered = prod(f for _, f in rows), vectors * prod(f for _, f in columns)
+        covered = tall, vectors * wide
         if covered[0] * covered[1] > most or (mode != "outer" and sum(covered) > 12):
             continue
         block = _block(spec, parts.inner, covered[1], inner) if mode == "outer" else None
         steps = inner // spec.sizes[block[0]] * block[1] if block else inner
         pieces = inner // steps
-        cost = _cost(spec, mode, lane, rows, vectors, columns, along, steps, repeats * pieces)
+        cost = _cost(spec, mode, lane, m, vectors, n, along, steps, repeats * pieces)
         if best is None or cost < best.cost:
             best = Tile(mode, is_swapped, lane, width, vectors, rows, columns, cost, block)
     assert best is not None
@@ -236,23 +245,16 @@ def _cost(
     spec: Spec,
     mode: str,
     lane: int | None,
-    rows: Factors,
+    m: Variants,
     vectors: int,
-    columns: Factors,
+    columns: Variants,
     along: int,
     inner: int,
     repeats: int,
 ) -> float:
-    parts = roles(spec)
-    labels = [k for k in parts.columns if k != lane]
-    m = variants(spec, parts.rows, rows)
     full, rest = divmod(along, vectors)
     chunks = [(vectors, full)] + ([(rest, 1)] if rest else [])
-    n = [
-        (c * v, count * times)
-        for c, count in variants(spec, labels, columns)
-        for v, times in chunks
-    ]
+    n = [(c * v, count * times) for c, count in columns for v, times in chunks]
     stored = 1.0 if lane is None or spec.out[lane] == 1 else 24.0
     if mode == "dot":
         stored = 6.0
@@ -267,7 +269,7 @@ def _cost(
     return repeats * total + 20_000 * (len(m) * len(n) - 1) + CALL
 
 
-def variants(spec: Spec, labels: Ints | list[int], block: Factors) -> list[tuple[int, int]]:
+def variants(spec: Spec, labels: Ints | list[int], block: Factors) -> Variants:
     """Return (elements, how often) of the blocks that labels are cut into, with the last ones."""
     factors = dict(block)
     kinds = [(1, 1)]

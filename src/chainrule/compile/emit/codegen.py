@@ -54,6 +54,7 @@ from .signs import sign_of
 POINTER = ir.PointerType()
 SMALL = 64  # elements of a nest that is written into the loop around it
 WIDE_FROM = 32  # elements in a row from which kernels for whole vectors are worth a call
+ANY = 32  # elements from which a loop may be one for several lengths
 LONG = 4096  # elements from which it doesn't matter whether a loop is unrolled
 BLOCK = 4096  # elements that one running sum takes before it is added to the total
 IN_MEMORY = frozenset(
@@ -386,7 +387,12 @@ class Nest:
 
     def span(self, axis: int) -> tuple[Any, Any]:
         """Return where the loop over an axis begins and ends."""
-        return I64(0), I64(self.group.domain[axis])
+        size = self.group.domain[axis]
+        sums = any(root.primitive.name in REDUCTIONS for root in self.group.roots)
+        if type(self) is Nest and self.group.flat and not sums and is_fixed(size) and size >= ANY:
+            self.function.length = size  # others may be the same but for theirs
+            return I64(0), ir.Value(I64, ir.LENGTH)
+        return I64(0), I64(size)
 
     def conclude(self, total: Accumulator, place: Any) -> None:
         """Put a finished reduction where it belongs."""

@@ -6,7 +6,7 @@ that writing a program takes.
 """
 
 from .builder import IRBuilder, Phi
-from .module import Block, Function, GlobalVariable, Module
+from .module import LENGTH, Block, Function, GlobalVariable, Module
 from .types import (
     ArrayType,
     DoubleType,
@@ -22,6 +22,7 @@ from .types import (
 from .values import Constant, Undefined, Value
 
 __all__ = [
+    "LENGTH",
     "ArrayType",
     "Block",
     "Constant",

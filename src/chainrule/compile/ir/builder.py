@@ -71,8 +71,11 @@ class _Call:
 
     def __str__(self) -> str:
         values = [x.same if isinstance(x, Function) else x for x in self.given]
-        listed = ", ".join([f"{x.type.text} {x.text}" for x in values])
-        return f"{self.start} {self.function.same.text}({listed})"
+        listed = [f"{x.type.text} {x.text}" for x in values]
+        assert not any(isinstance(x, Function) and x.takes_length for x in values)
+        if self.function.same.takes_length:
+            listed.append(f"i64 {self.function.length}")
+        return f"{self.start} {self.function.same.text}({', '.join(listed)})"
 
 
 def _binary(name: str) -> Callable[..., Value]:

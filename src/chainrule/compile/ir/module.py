@@ -12,6 +12,7 @@ from .values import Constant, Value
 _PLAIN = re.compile(r"[A-Za-z$._][\w$.]*\Z", re.ASCII)
 LIKELY, UNLIKELY = "!0", "!1"
 EFFORTS = ("usual", "little", "long", "much")
+LENGTH = "%length"  # in the text of functions that are the same but for one number
 SHARED = 100  # instructions from which a call costs little beside them
 _WEIGHTS = """
 !0 = !{!"branch_weights", i32 99, i32 1}
@@ -81,10 +82,13 @@ class Module:
         first: dict[str, Function] = {}
         for f in self.globals.values():
             if isinstance(f, Function) and f.may_be_shared:
-                f.same = first.setdefault(f.body(), f)
+                f.same = first.setdefault(f.written(), f)
                 if f.same is not f and f.is_inlined:
                     f.same.attributes.discard("alwaysinline")
                     f.same.attributes.add("noinline")
+                if f.same.length != f.length:
+                    f.same.takes_length = True
+                    f.same.effort = "long"
 
 
 class _Global(Value):
@@ -159,6 +163,10 @@ class Function(_Global):
         Whether each part of the program that calls it has it for itself.
     companions : list of Function
         What has to be where it is.
+    length : int or None
+        What ``LENGTH`` stands for in its text.
+    takes_length : bool
+        Whether it is handed that number, as it stands for functions that differ in it.
     """
 
     __slots__ = (
@@ -171,7 +179,9 @@ class Function(_Global):
         "effort",
         "is_local",
         "kind",
+        "length",
         "same",
+        "takes_length",
     )
 
     def __init__(self, module: Module, kind: FunctionType, name: str) -> None:
@@ -186,6 +196,8 @@ class Function(_Global):
         self.same = self
         self.is_local = False
         self.companions: list[Function] = []
+        self.length: int | None = None
+        self.takes_length = False
 
     def append_basic_block(self, name: str = "block") -> Block:
         """Return a new block at the end of the function."""
@@ -228,15 +240,22 @@ class Function(_Global):
             if f.is_everywhere and f not in found:
                 f.close(found)
 
-    def body(self) -> str:
-        """Return the text behind the name."""
+    def written(self) -> str:
+        """Return the text behind the name, whatever its length is."""
         given = ", ".join(" ".join([a.type.text, *a.attributes, a.text]) for a in self.args)
         lines = "\n".join(map(str, self.blocks))
         return f"({given}) {' '.join(sorted(self.attributes))} {{\n{lines}\n}}"
 
+    def body(self) -> str:
+        """Return the text behind the name."""
+        text = self.written()
+        if self.takes_length:
+            return text.replace(")", f", i64 {LENGTH})", 1)
+        return text if self.length is None else text.replace(LENGTH, str(self.length))
+
     def declaration(self) -> str:
         """Return the text for a module that only calls the function."""
-        kinds = ", ".join(t.text for t in self.kind.args)
+        kinds = ", ".join([*(t.text for t in self.kind.args), *["i64"] * self.takes_length])
         return f"declare {self.kind.return_type.text} {self.text}({kinds})"
 
     def definition(self, linked: bool = False) -> str:

@@ -99,8 +99,12 @@ def form_strips(plan: Schedule, outputs: Iterable[Any]) -> Schedule:
     """Return the schedule with groups over the same rows made one, where that saves memory."""
     kept = {o for o in outputs if type(o) is Var}
     waiting, done = list(plan.groups), []
+    known: dict[Group, set[Var]] = {}
     while waiting:
-        runs = [Run(plan, waiting, NEAR, CACHE, HEIGHT), Run(plan, waiting, AGAIN, SECOND, TALL)]
+        runs = [
+            Run(plan, waiting, NEAR, CACHE, HEIGHT, known),
+            Run(plan, waiting, AGAIN, SECOND, TALL, known),
+        ]
         found = [f for f in (run.found(kept) for run in runs) if f is not None]
         if not found:
             done.append(waiting.pop(0))
@@ -130,9 +134,16 @@ class Run:
     """
 
     def __init__(
-        self, plan: Schedule, groups: list[Group], near: float, cache: int, height: int
+        self,
+        plan: Schedule,
+        groups: list[Group],
+        near: float,
+        cache: int,
+        height: int,
+        known: dict[Group, set[Var]],
     ) -> None:
         self.near, self.cache, self.height = near, cache, height
+        self.known = known  # what groups read
         self.plan = plan
         self.groups = groups
         first = groups[0]
@@ -154,7 +165,9 @@ class Run:
         after: list[Group] = []
         late: set[Var] = set()
         for group in self.groups:
-            reads = group.reads(self.plan)
+            reads = self.known.get(group)
+            if reads is None:
+                reads = self.known[group] = group.reads(self.plan)
             outs = {out for root in group.roots for out in root.outs}
             # who reads an array that is made in pieces waits for all of them
             outs |= {self.plan.placed[out][0] for out in outs if out in self.plan.placed}

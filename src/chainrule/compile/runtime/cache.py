@@ -226,9 +226,9 @@ def keep(key: str | None, image: Image) -> None:
 
 
 def _write(place: str, key: str, data: bytes) -> None:
-    import tempfile  # brings much along
-
-    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=place)
+    # not by `tempfile`, which brings much along
+    name = os.path.join(place, f".{os.getpid()}-{threading.get_ident()}-{os.urandom(8).hex()}.part")
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

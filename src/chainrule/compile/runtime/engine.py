@@ -54,11 +54,16 @@ def optimise(parts: Mapping[str, str], target: Any) -> Any:
     return first
 
 
-def _improved(text: str, effort: str, target: Any) -> Any:
-    give_way()
+def _parsed(text: str, target: Any) -> Any:
     module = llvm.parse_assembly(text)
     module.triple = target.triple
     module.verify()
+    return module
+
+
+def _improved(text: str, effort: str, target: Any) -> Any:
+    give_way()
+    module = _parsed(text, target)
     # the higher levels take a third longer, and do more only where a condition is to be taken out
     # of a loop; unrolling takes as much
     options = llvm.create_pipeline_tuning_options(speed_level=3 if effort == "much" else 1)
@@ -100,16 +105,17 @@ def _write_out_calls(module: Any, builder: Any) -> None:
 
 def object_code(parts: Mapping[str, str]) -> tuple[bytes, list[str]]:
     """Return an object file for a module, and the external symbols that it names."""
-    return _emitted(parts, machine())
+    target = machine()
+    return _emitted(optimise(parts, target), target)
 
 
 def quick_object_code(text: str) -> tuple[bytes, list[str]]:
-    """Return the same for a module that has no loops over arrays, and is worth little time."""
-    return _emitted({"little": text}, machine(level=0))
+    """Return the same for a module that has no loops over arrays, and is worth no passes."""
+    target = machine(level=0)
+    return _emitted(_parsed(text, target), target)
 
 
-def _emitted(parts: Mapping[str, str], target: Any) -> tuple[bytes, list[str]]:
-    module = optimise(parts, target)
+def _emitted(module: Any, target: Any) -> tuple[bytes, list[str]]:
     externals = [
         value.name
         for values in (module.functions, module.global_variables)

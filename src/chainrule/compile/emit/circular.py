@@ -13,7 +13,6 @@ import numpy as np
 
 from ...program.equation import Equation
 from .. import ir
-from ..kernels import EMITTERS, REDUCIBLE
 from ..plan.schedule import CIRCULAR, OPAQUE, Group, Schedule
 from .codegen import Buffers, Nest
 from .scalar import I1, constant, convert, intrinsic
@@ -49,6 +48,8 @@ class Reach:
 
     def emit(self, equation: Equation, x: Any, source: np.dtype[Any]) -> Any:
         """Return the function of one element."""
+        from ..kernels import EMITTERS, REDUCIBLE
+
         b, name, dtype = self.nest.b, equation.primitive.name, equation.out.type.dtype
         x = convert(b, x, source, dtype)
         bound = constant(REDUCIBLE[name][8 * dtype.itemsize], dtype)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,12 +13,10 @@ from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
 from ...program.repeated import essence
 from .. import ir
-from ..contraction.kernel import spec_from
-from ..contraction.writing import CONTRACTIONS, scratch_size
-from ..linalg.writers import WRITERS
 from ..plan.schedule import (
     CIRCULAR,
     EVENTFUL,
+    OPAQUE,
     REDUCTIONS,
     Group,
     Schedule,
@@ -31,11 +30,8 @@ from .blocks import BLOCKS, source_index
 from .complexes import load_part, store_joined
 from .floating import DIVIDE, INVALID
 from .hints import one_at_a_time
-from .ordering import ORDERING
-from .products import write_matmul
 from .room import scratch_of
 from .routines import counted
-from .running import RUNNING
 from .scalar import (
     F32,
     F64,
@@ -124,6 +120,9 @@ class Nest:
 
     def scratch_size(self, root: Equation) -> int:
         """Return how many elements a contraction needs for copies of operands."""
+        from ..contraction.kernel import spec_from
+        from ..contraction.writing import scratch_size
+
         return scratch_size(spec_from(root), root.out.type.dtype)
 
     def address(self, slot: Any, dtype: np.dtype[Any], linear: Any) -> Any:
@@ -324,18 +323,9 @@ class Nest:
     def write_body(self) -> None:
         """Write the function up to its end."""
         name = self.group.roots[0].primitive.name
-        if name == "matmul":
-            write_matmul(self, self.group.roots[0])
-        elif name in CONTRACTIONS:
-            CONTRACTIONS[name](self, self.group.roots[0])
-        elif name in WRITERS:
-            WRITERS[name](self, self.group.roots[0])
-        elif name in ORDERING:
-            ORDERING[name](self, self.group.roots[0])
-        elif name in RUNNING:
-            RUNNING[name](self, self.group.roots[0])
-        elif name in BLOCKS:
-            BLOCKS[name](self, self.group.roots[0])
+        if name in OPAQUE:
+            write = BLOCKS.get(name) or writers()[name]
+            write(self, self.group.roots[0])
         else:
             lengths = map(known, reversed(self.group.domain))
             self.wide = next((n for n in lengths if n > 1), 0) >= WIDE_FROM
@@ -470,6 +460,18 @@ class Nest:
         for k, column in enumerate(root.operands):
             place = self.b.add(start, I64(k), flags=["nsw"])
             self.store(root.out, dtype, place, self.value(column, self._broadcast(column, index)))
+
+
+@functools.cache
+def writers() -> dict[str, Callable[[Nest, Equation], None]]:
+    """Return what writes operations that don't go element by element; many programs have none."""
+    from ..contraction.writing import CONTRACTIONS
+    from ..linalg.writers import WRITERS
+    from .ordering import ORDERING
+    from .products import write_matmul
+    from .running import RUNNING
+
+    return {"matmul": write_matmul, **CONTRACTIONS, **WRITERS, **ORDERING, **RUNNING}
 
 
 class Buffers:

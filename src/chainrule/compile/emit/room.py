@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ...program.arraytype import ArrayType
 from ...program.equation import Equation, Var
-from ..linalg.spectral import SPECTRAL, spectral_scratch
-from ..linalg.writers import solve_scratch
 from ..plan.schedule import Group
-from .ordering import sort_scratch
 
-BYTES: dict[str, Callable[[Equation], int]] = {
-    "lu_solve": solve_scratch,
-    "argsort": sort_scratch,
-    "argpartition": sort_scratch,
-    **dict.fromkeys(SPECTRAL, spectral_scratch),
-}
+SORTS = frozenset(("argsort", "argpartition"))
+FACTORS = frozenset(("symmetric_eigen", "singular", "orthogonal"))
 
 
 def scratch_of(group: Group) -> Var | None:
     """Return a variable for the memory that an operation needs; None if it needs none."""
-    root = group.roots[0]
-    measure = BYTES.get(root.primitive.name)
-    size = measure(root) if measure is not None else 0
+    size = _bytes(group.roots[0])
     return Var(-1, None, ArrayType((size,), np.dtype(np.int8))) if size else None
+
+
+def _bytes(root: Equation) -> int:
+    """Return how much it is, as those say who write the operation; most programs need none."""
+    name = root.primitive.name
+    if name == "lu_solve":
+        from ..linalg.writers import solve_scratch
+
+        return solve_scratch(root)
+    if name in SORTS:
+        from .ordering import sort_scratch
+
+        return sort_scratch(root)
+    if name in FACTORS:
+        from ..linalg.spectral import spectral_scratch
+
+        return spectral_scratch(root)
+    return 0

@@ -300,6 +300,8 @@ def operation_of(name: str, dtype: np.dtype[Any]) -> Callable[..., Value] | None
 
 def is_wide(name: str) -> bool:
     """Tell whether this processor has a faster kernel for whole vectors."""
+    if name in OPERATIONS:
+        return False
     from ..kernels.variants import NEEDED, WIDE
 
     return name in WIDE and engine.has(NEEDED)

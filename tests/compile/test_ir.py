@@ -180,7 +180,15 @@ def test_names_are_there_once():
 
 SCRIPT = """
 import sys
+from chainrule.compile.runtime import blas_threads, symbols
 from chainrule.compile.runtime.symbols import UnknownSymbolError, linear_algebra
+threads = blas_threads.library_functions()
+if symbols.bundled_library() is not None:
+    assert linear_algebra("dgemm") != linear_algebra("dgesv") > 0
+    assert threads is not None
+    assert not any(name.startswith("scipy") for name in sys.modules)
+symbols.bundled_library = blas_threads.bundled_library = lambda: None
+linear_algebra.cache_clear()
 found = [linear_algebra(name) for name in ("dgemm", "dgesv")]
 assert "scipy.linalg" not in sys.modules
 assert not any(name.startswith("scipy.linalg") for name in sys.modules)
@@ -188,6 +196,7 @@ import ctypes, scipy.linalg.cython_blas, scipy.linalg.cython_lapack, numpy as np
 from chainrule.compile.runtime.symbols import _capsule_pointer
 assert found[0] == _capsule_pointer(scipy.linalg.cython_blas.__pyx_capi__["dgemm"])
 assert found[1] == _capsule_pointer(scipy.linalg.cython_lapack.__pyx_capi__["dgesv"])
+assert blas_threads.library_functions() == threads
 assert np.allclose(scipy.linalg.solve(2 * np.eye(2), np.ones(2)), 0.5)
 try:
     linear_algebra("no_such_routine")

@@ -14,7 +14,7 @@ import os
 from typing import Any
 
 from . import support
-from .symbols import module_of_scipy, provide
+from .symbols import bundled_library, module_of_scipy, provide
 
 _NAMES = ("scipy_openblas_{}_num_threads", "openblas_{}_num_threads")
 _SUFFIXES = ("", "64_", "_64", "_64_")
@@ -23,11 +23,12 @@ _SUFFIXES = ("", "64_", "_64", "_64_")
 def library_functions() -> tuple[int, int] | None:
     """Return the addresses at which SciPy's BLAS tells and takes its number of threads, or None.
 
-    They are found by way of the module through which BLAS is called, so that they are those of the
-    very library that is called, however many others the process has.
+    They are found by way of that through which BLAS is called, so that they are those of the very
+    library that is called, however many others the process has.
     """
+    library = bundled_library()
     try:
-        library = ctypes.CDLL(module_of_scipy("cython_blas").__file__)
+        library = library or ctypes.CDLL(module_of_scipy("cython_blas").__file__)
     except OSError:
         return None
     for name in _NAMES:

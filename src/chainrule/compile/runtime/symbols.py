@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import glob
 import importlib
 import importlib.machinery
 import importlib.util
@@ -30,6 +31,7 @@ import numpy as np
 
 from .special import capsule_of
 
+BUNDLED = "libscipy_openblas-*.so"
 PREFIX = "chainrule."
 _provided: dict[str, Callable[[], int]] = {}
 
@@ -119,12 +121,34 @@ def numpy_function(index: int) -> int:
 
 @functools.cache
 def linear_algebra(name: str) -> int:
-    """Return the address of a BLAS or LAPACK routine, by SciPy's public table for Cython."""
+    """Return the address of a BLAS or LAPACK routine, by SciPy's public table for Cython.
+
+    On Linux, SciPy's wheels bring the library along, and then it is asked without SciPy: to import
+    the outermost package takes longer than to load the code of a program.
+    """
+    routine = getattr(bundled_library(), f"scipy_{name}_", None)
+    if routine is not None:
+        return ctypes.cast(routine, ctypes.c_void_p).value or 0
     for module in ("cython_blas", "cython_lapack"):
         table = module_of_scipy(module).__pyx_capi__
         if name in table:
             return _capsule_pointer(table[name])
     raise UnknownSymbolError(f"neither BLAS nor LAPACK has `{name}`")
+
+
+@functools.cache
+def bundled_library() -> ctypes.CDLL | None:
+    """Return the library with BLAS and LAPACK that SciPy's wheel for Linux uses, if there is one.
+
+    The file whose name ends so has integers of 32 bits, as SciPy's table has.
+    """
+    spec = importlib.util.find_spec("scipy") if sys.platform == "linux" else None
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        found = glob.glob(os.path.join(os.path.dirname(place), "scipy.libs", BUNDLED))
+        if len(found) == 1:
+            with contextlib.suppress(OSError):
+                return ctypes.CDLL(found[0])
+    return None
 
 
 @functools.cache

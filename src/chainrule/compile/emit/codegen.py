@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,10 +25,11 @@ from ..plan.schedule import (
 from ..runtime.layout import ERROR, EVENTS, INDEX, LENGTH
 from ..sizes import is_fixed, known
 from .accumulate import Accumulator
-from .blocks import BLOCKS, source_index
+from .blocks import source_index
 from .complexes import load_part, store_joined
 from .floating import DIVIDE, INVALID
 from .hints import one_at_a_time
+from .opaque import writer_of_whole
 from .room import scratch_of
 from .routines import counted
 from .scalar import (
@@ -324,8 +324,7 @@ class Nest:
         """Write the function up to its end."""
         name = self.group.roots[0].primitive.name
         if name in OPAQUE:
-            write = BLOCKS.get(name) or writers()[name]
-            write(self, self.group.roots[0])
+            writer_of_whole(name)(self, self.group.roots[0])
         else:
             lengths = map(known, reversed(self.group.domain))
             self.wide = next((n for n in lengths if n > 1), 0) >= WIDE_FROM
@@ -460,18 +459,6 @@ class Nest:
         for k, column in enumerate(root.operands):
             place = self.b.add(start, I64(k), flags=["nsw"])
             self.store(root.out, dtype, place, self.value(column, self._broadcast(column, index)))
-
-
-@functools.cache
-def writers() -> dict[str, Callable[[Nest, Equation], None]]:
-    """Return what writes operations that don't go element by element; many programs have none."""
-    from ..contraction.writing import CONTRACTIONS
-    from ..linalg.writers import WRITERS
-    from .ordering import ORDERING
-    from .products import write_matmul
-    from .running import RUNNING
-
-    return {"matmul": write_matmul, **CONTRACTIONS, **WRITERS, **ORDERING, **RUNNING}
 
 
 class Buffers:

@@ -10,6 +10,8 @@ from ..program.program import Program
 from ..trace.body import Body
 from ..transform.columns import split_rows
 from ..transform.directions import along_directions
+from ..transform.joining import join_last
+from ..transform.merging import merge_leading_axes
 from ..transform.one_hot import compare_with_indices
 from ..transform.overlapping import join_overlapping
 from ..transform.reciprocals import multiply_by_reciprocals
@@ -45,7 +47,7 @@ def lowered(program: Program) -> Program:
 
         program = simplify(improve_loops(program))
     program = multiply_by_reciprocals(compare_with_indices(program))
-    program = join_overlapping(program)
+    program = join_last(merge_leading_axes(join_overlapping(program)))
     equations, outputs = _opened(program.equations, program.outputs)
     equations = changes_in_place(equations, outputs)
     return Program(program.inputs, tuple(equations), outputs, program.name)

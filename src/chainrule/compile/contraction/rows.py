@@ -64,7 +64,7 @@ def row_labels(root: Equation, rows: int, made: Collection[Var], near: float = N
         each = size // rows
         out = spec.out[label]
         first = next((n for n in root.out.type.shape if n != 1), 1)
-        if out and (out * each * rows != root.out.type.size or first != rows):
+        if out and (out * each * rows != root.out.type.size or first % rows):
             continue
         operands = (spec.left, spec.right)
         if not any(o.strides[label] for o in operands):

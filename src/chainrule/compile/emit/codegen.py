@@ -269,10 +269,9 @@ class Nest:
         if [n for n in shape if n != 1] == [n for n in out if n != 1]:
             kept = iter(i for i, n in zip(index, out, strict=True) if n != 1)
             return tuple(I64(0) if n == 1 else next(kept) for n in shape)
-        # the source is contiguous in memory: address it as one axis
-        place = self.linear(out, index)
-        rest = tuple(I64(0) for _ in shape[:-1])
-        return (*rest, place)
+        # the source is contiguous in memory: address it as one axis, the last that is looked at
+        place, last = self.linear(out, index), max(k for k, n in enumerate(shape) if n != 1)
+        return tuple(place if k == last else I64(0) for k in range(len(shape)))
 
     def _windowed(self, equation: Equation, ndim: int, index: Index) -> Index:
         source = list(index[:ndim])

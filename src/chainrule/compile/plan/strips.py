@@ -18,6 +18,7 @@ from ...program.equation import Equation, Var
 from ...program.index import Hole
 from ...program.records import record
 from ..contraction.kernel import spec_from
+from ..contraction.panels import panels_of
 from ..contraction.rows import Rows, row_labels
 from ..contraction.tiling import NEAR
 from ..sizes import is_fixed
@@ -26,6 +27,8 @@ from .schedule import CIRCULAR, OPAQUE, REDUCTIONS, Group, Schedule, reduced_axe
 
 CACHE = 40 * 1024  # bytes of all arrays of a strip: about the first cache
 WIDE = 128 * 1024  # the same beside panels, which come from the second cache
+SEVERAL = 400 * 1024  # the same beside panels of several products
+PANELS = 1200 * 1024  # bytes of the panels of several products: half of the second cache
 SECOND = 512 * 1024  # the same for longer strips: a part of the second cache
 AGAIN = 200 * 1024  # bytes of a matrix that each of those strips reads or adds to again
 LEAST = 768 * 1024  # bytes of all arrays below which the cache holds them anyway
@@ -80,6 +83,11 @@ class StripPlan:
     def chunk(self) -> int:
         """How many rows a chunk has; the last one may have fewer."""
         return -(-(self.rows // self.length) // self.chunks) * self.length
+
+
+def _panel_bytes(root: Equation) -> int:
+    panels = panels_of(spec_from(root), root.out.type.dtype)
+    return 0 if panels is None else panels.area * panels.itemsize
 
 
 def _is_over_rows(root: Equation, ndim: int) -> bool:
@@ -148,6 +156,7 @@ class Run:
         self.groups = groups
         first = groups[0]
         self.rows = first.domain[0] if first.domain and not first.flat else 0
+        self.panels = 0
         self.made: set[Var] = set()
         self.summed: set[Var] = set()
         self.cuts: dict[Var, Rows] = {}
@@ -319,8 +328,10 @@ class Run:
         found = row_labels(root, self.rows, self.made, self.near)
         if found is None:
             return False
-        if found.paneled and (self.made or self.near > NEAR):
-            return False  # panels of several would not fit into the cache
+        if found.paneled:
+            self.panels += _panel_bytes(root)
+            if self.near > NEAR or (self.made and self.panels > PANELS):
+                return False  # panels of several would not fit into the cache
         self.cuts[root.out] = found
         if found.accumulates:
             self.summed.add(root.out)
@@ -351,10 +362,10 @@ class Run:
         again = sum(rows[v] for v in kept_near if touched.get(v, 0) > 1 and v in rows) * self.rows
         time = sum(time_per_element(g, self.plan) * size_of(g.domain) for g in members)
         roots = (r.out for g in members for r in g.roots)
-        paneled = any(self.cuts[out].paneled for out in roots if out in self.cuts)
+        paneled = sum(self.cuts[out].paneled for out in roots if out in self.cuts)
         if again < (BESIDE if paneled else LEAST):
             return None
-        cache = WIDE if paneled else self.cache
+        cache = SEVERAL if paneled > 1 else WIDE if paneled else self.cache
         length = max(self._fitting(sum(rows.values()), cache), default=1)
         if self.rows // length > MOST or self._is_thin(members, length):
             return None

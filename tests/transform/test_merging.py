@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from chainrule import grad, jit, value_and_grad
+from chainrule.compile import num_threads, set_num_threads
+from chainrule.compile.contraction.tiling import host
+from chainrule.compile.plan.strips import StripPlan
 from chainrule.trace.program import trace_program
 from chainrule.transform.joining import join_last
 from chainrule.transform.merging import merge_leading_axes
@@ -122,8 +125,24 @@ def test_products_one_after_the_other(batch: Any):
     shapes = ((*batch, 128), (128, 256), (256,), (256, 128))
     args = [(RNG.standard_normal(s) / 4).astype(np.float32) for s in shapes]
     run = value_and_grad(block, (0, 1, 2, 3))
-    value, slopes = jit(run)(*args)
+    compiled = jit(run)
+    plans = [g.inner for g in compiled.lower(*args).native.plan.groups]
+    several = [
+        p for p in plans if isinstance(p, StripPlan) and sum(c.paneled for c in p.cuts.values()) > 1
+    ]
+    if host().width == 64 and batch != (3, 5, 31):
+        assert several
+    before, results = num_threads(), []
+    for threads in (1, 2):
+        set_num_threads(threads)
+        try:
+            results.append(compiled(*args))
+        finally:
+            set_num_threads(before)
+    (value, slopes), (again, same) = results
+    assert value == again
     expected, others = run(*(a.astype(np.float64) for a in args))
     np.testing.assert_allclose(value, expected, rtol=1e-5)
-    for a, b in zip(slopes, others, strict=True):
+    for a, b, c in zip(slopes, others, same, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.max(np.abs(b)))
+        np.testing.assert_array_equal(a, c)

@@ -45,6 +45,11 @@ NEUTRAL = {
     "stack": lambda a: np.stack([np.stack([a[0], a[1]])[1], a[0]]),
     "maximum": lambda a: np.maximum(a, a),
     "sum": lambda a: a * np.sum(a * 1.0),
+    "choice": lambda a: a * np.where(a > 0, 0.5, 1).astype(a.dtype),
+    "choice of one": lambda a: np.where(a > 0, 0.1, a).astype(np.float32) + a,
+    "truth": lambda a: np.where((a > 0).astype(float) != 0, a, 1.0),
+    "truth moved": lambda a: np.where((a > 0).astype(float).reshape(3, 2) != 0, 2.0, 1.0),
+    "truth of a view": lambda a: np.where((a.T > 0).astype(float) != 0, a.T, 1.0).T,
     "rows": lambda a: a * np.sum(a[:, :2] * 1.0, axis=1, keepdims=True),
 }
 PAIRS = {

@@ -29,7 +29,7 @@ LEAST = 80**3  # products below which other ways are hardly slower
 PANELS = 4  # from which a copy of a tile's rows is read often enough
 DENSE = 1024  # bytes up to which rows of a transposed operand are read where they are
 GAP = 512  # bytes: rows that are a multiple of it apart meet in the first cache
-OF_PEAK = 0.75  # what BLAS reaches of the processor's speed, at best
+OF_PEAK = 0.4  # what BLAS reaches of the processor's speed where panels take as long
 IN_ORDER, TURNED, SCATTERED = 0.6, 0.9, 4.0  # cycles that an element of a copy takes
 
 

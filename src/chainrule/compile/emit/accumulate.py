@@ -119,8 +119,12 @@ class Accumulator:
             return
         place = self.place(index)
         so_far = self.nest.load(self.root.out, self.dtype, place)
-        new = self._combined(so_far, self._element(x), loose=False)
+        new = self._combined(so_far, self._element(x), loose=self._is_along_memory())
         self.nest.store(self.root.out, self.dtype, place, new)
+
+    def _is_along_memory(self) -> bool:
+        """Tell whether an inner loop adds to one result, which is quick in any order only."""
+        return max((a for a, n in enumerate(self.shape) if n != 1), default=-1) in self.axes
 
     def _every(self, write: Callable[[Any], Any]) -> None:
         with self.nest.loop(I64(max(self.root.out.type.size, 0))) as i:

@@ -246,6 +246,32 @@ def _there_and_back(e: Equation, context: Context) -> Answer:
     return x if e.params["dtype"] == narrow else None
 
 
+@rule("cast")
+def _choice_of_numbers(e: Equation, context: Context) -> Answer:
+    """Choose between numbers of the dtype that is wanted in the end."""
+    found = context.definition(e.operands[0], "where")
+    if found is None or e.params["dtype"].kind != "f":
+        return None
+    condition, *numbers = found.operands
+    if any(type(o) not in (int, float) for o in numbers):
+        return None
+    return New("where", (condition, *map(e.params["dtype"].type, numbers)))
+
+
+@rule("not_equal")
+def _truth_value_again(e: Equation, context: Context) -> Answer:
+    """Return the truth value that a number stands for, perhaps in another shape."""
+    x, zero = e.operands
+    moved = context.definition(x, "reshape")
+    found = context.definition(x if moved is None else moved.operands[0], "cast")
+    if found is None or not is_exactly(zero, 0) or not context.is_packed(found.operands[0]):
+        return None
+    (truth,) = found.operands
+    if _kind(truth) != "b":
+        return None
+    return truth if moved is None else New("reshape", (truth,), moved.params)
+
+
 @rule("getitem")
 def _everything(e: Equation, context: Context) -> Answer:
     x = e.operands[0]

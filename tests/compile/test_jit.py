@@ -376,3 +376,19 @@ def test_a_column_is_read_in_another_shape():
     np.testing.assert_allclose(jit(f)(x), f(x), rtol=1e-13, atol=1e-14)
     g = lambda x: np.reshape(np.sum(x, axis=(1, 2), keepdims=True), (2, 2, 1)) * np.ones((2, 2, 3))
     np.testing.assert_allclose(jit(g)(x), g(x), rtol=1e-13)
+
+
+def test_updates_of_arrays_of_any_size_have_code_in_common() -> None:
+    sizes = (6, 40, 64, 5000, 4096, 7, 101, 101)
+
+    def step(parameters: Any, gradients: Any) -> Any:
+        return [p - 0.1 * g for p, g in zip(parameters, gradients, strict=True)]
+
+    rng = np.random.default_rng(0)
+    given = [[rng.standard_normal(n) for n in sizes] for _ in range(2)]
+    compiled = jit(step, donate=(0,))
+    expected = step(*given)
+    parts = compiled.lower(*given).native.build.parts
+    assert sum(text.count("define hidden void @nest") for text in parts.values()) == 4
+    for got, want in zip(compiled(*given), expected, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-15)

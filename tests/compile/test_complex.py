@@ -44,8 +44,9 @@ def same(got, wanted, dtype=np.complex128, factor=64):
 
 def compiled(f, *args):
     """The compiled function, after a look that nothing is left to NumPy."""
-    assert not explain_compile(f, *args).left
-    return jit(f)
+    function = jit(f)
+    assert not explain_compile(function, *args).left
+    return function
 
 
 ELEMENTWISE = {

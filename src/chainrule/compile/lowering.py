@@ -14,6 +14,7 @@ from ..transform.joining import join_last
 from ..transform.merging import merge_leading_axes
 from ..transform.one_hot import compare_with_indices
 from ..transform.overlapping import join_overlapping
+from ..transform.quotients import without_second_divisions
 from ..transform.reciprocals import multiply_by_reciprocals
 from ..transform.shifted_slices import slices_as_windows
 from ..transform.simplification import simplify
@@ -41,7 +42,8 @@ def lowered(program: Program) -> Program:
 
         given = tuple(masks_as_assignments(program.equations))
         program = reroll(program.replace(equations=given), minimum=REPEATS)
-    program = form_factors(sum_before_products(simplify(program)))
+    program = without_second_divisions(simplify(program))
+    program = form_factors(sum_before_products(program))
     if any(e.primitive.name == "embed" or _has_bodies(e) for e in program.equations):
         from ..transform.looping import improve_loops
 

@@ -23,6 +23,7 @@ CHEAP = frozenset(
         *("reshape", "broadcast_to", "transpose"),
     ]
 )
+FAR = 1 << 20  # bytes of a tape for one value, which only the third cache holds
 
 
 def share_results(forward: Scan, backward: Scan) -> bool:
@@ -101,7 +102,34 @@ def _wanted(backward: Scan, twins: dict[Var, Var]) -> list[Var]:
             waiting.extend(equation.inputs)
         else:
             wanted.append(var)
-    return wanted
+    return [var for var in wanted if not _is_soon_divided(var, backward, producer, wanted, twins)]
+
+
+def _is_soon_divided(
+    var: Var,
+    backward: Scan,
+    producer: dict[Var, Equation],
+    wanted: list[Var],
+    twins: dict[Var, Var],
+) -> bool:
+    """Tell whether a value is an inverse that is computed sooner than it is read from far away.
+
+    That is so if what it is the inverse of is at hand anyway, and the tape too long for the cache.
+    """
+    equation = producer[var]
+    if equation.primitive.name != "div" or type(equation.operands[0]) is Var:
+        return False
+    if backward.steps * var.type.size * var.type.dtype.itemsize < FAR:
+        return False
+    waiting: list[Any] = list(equation.inputs)
+    while waiting:
+        needed = waiting.pop()
+        if needed in wanted or needed not in twins:
+            continue
+        if producer[needed].primitive.name not in CHEAP:
+            return False
+        waiting.extend(producer[needed].inputs)
+    return True
 
 
 def _is_view(equation: Equation) -> bool:

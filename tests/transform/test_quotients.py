@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.compile import explain_compile
 from chainrule.trace.program import trace_program
 from chainrule.transform.quotients import without_second_divisions
 
@@ -66,17 +65,3 @@ def test_in_loops():
     assert divisions(fewer.equations) < divisions(program.equations)
     (wanted,), (got,) = program.evaluate(w, xs), fewer.evaluate(w, xs)
     np.testing.assert_allclose(got, wanted, rtol=1e-13, atol=1e-15)
-
-
-@pytest.mark.parametrize(("rows", "kept"), [(2, 1), (120, 0)])
-def test_inverses_are_computed_again_rather_than_kept_on_a_long_tape(rows, kept):
-    rng = np.random.default_rng(rows)
-    w, xs = rng.normal(size=(16, 16)) / 4, rng.normal(size=(80, rows, 16))
-    slope = cr.jit(cr.grad(loss))
-    forward = next(
-        e for e in explain_compile(slope, w, xs).program.equations if e.primitive.name == "scan"
-    )
-    body = forward.params["body"]
-    inverses = {e.out for e in body.equations if e.primitive.name == "div"}
-    assert len(inverses.intersection(body.outputs)) == kept
-    np.testing.assert_allclose(slope(w, xs), cr.grad(loss)(w, xs), rtol=1e-11, atol=1e-13)

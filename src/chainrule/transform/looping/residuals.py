@@ -8,6 +8,7 @@ computed again, because memory costs more than they do.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -83,53 +84,83 @@ def _key(equation: Equation, twins: dict[Var, Var]) -> Hashable:
 def _wanted(backward: Scan, twins: dict[Var, Var]) -> list[Var]:
     """Return what to read: what others need, back to where it is cheap to go on from."""
     producer = {out: e for e in backward.equations for out in e.outs}
-    waiting: list[Any] = [v for e in backward.equations if e.outs[0] not in twins for v in e.inputs]
-    waiting += (c.after for c in backward.carried)
-    waiting += (value for value, _ in backward.stacked)
-    seen: set[Var] = set()
-    wanted: list[Var] = []
     fixed = set(backward.captured)
     for e in backward.equations:  # what is the same in each step will be moved out of the loop
         if fixed.issuperset(e.inputs):
             fixed.update(e.outs)
+    needed = {var: e for var, e in producer.items() if var in twins and var not in fixed}
+    wanted, parts = _needed_by_others(backward, needed, set())
+    sizes: Counter[Var] = Counter()
+    for var in parts:
+        sizes[needed[var].inputs[0]] += var.type.size
+    # several parts are read as the whole that they are parts of
+    whole = {source for source, size in sizes.items() if 2 * size > source.type.size}
+    if whole:
+        wanted, parts = _needed_by_others(backward, needed, whole)
+    wanted += [var for var in parts if not _is_at_hand(var, needed, wanted)]
+    return [var for var in wanted if not _is_soon_divided(var, backward, needed, wanted)]
+
+
+def _needed_by_others(
+    backward: Scan, needed: dict[Var, Equation], whole: set[Var]
+) -> tuple[list[Var], list[Var]]:
+    """Return what is costly to compute, and small parts of others that may be so.
+
+    ``needed`` has what the loop computes again, and how.
+    """
+    made_anew = (e for e in backward.equations if e.outs[0] not in needed)
+    waiting: list[Any] = [v for e in made_anew for v in e.inputs]
+    waiting += (c.after for c in backward.carried)
+    waiting += (value for value, _ in backward.stacked)
+    seen: set[Var] = set()
+    wanted: list[Var] = []
+    parts: list[Var] = []
     while waiting:
         var = waiting.pop()
-        if type(var) is not Var or var in seen or var in fixed or var not in twins:
+        if type(var) is not Var or var in seen or var not in needed:
             continue
         seen.add(var)
-        equation = producer[var]
-        if equation.primitive.name in CHEAP or _is_view(equation):
+        equation = needed[var]
+        if _is_small_part(equation) and equation.inputs[0] not in whole:
+            parts.append(var)
+        elif equation.primitive.name in CHEAP or _is_view(equation):
             waiting.extend(equation.inputs)
         else:
             wanted.append(var)
-    return [var for var in wanted if not _is_soon_divided(var, backward, producer, wanted, twins)]
+    return wanted, parts
 
 
 def _is_soon_divided(
-    var: Var,
-    backward: Scan,
-    producer: dict[Var, Equation],
-    wanted: list[Var],
-    twins: dict[Var, Var],
+    var: Var, backward: Scan, needed: dict[Var, Equation], wanted: list[Var]
 ) -> bool:
     """Tell whether a value is an inverse that is computed sooner than it is read from far away.
 
     That is so if what it is the inverse of is at hand anyway, and the tape too long for the cache.
     """
-    equation = producer[var]
+    equation = needed[var]
     if equation.primitive.name != "div" or type(equation.operands[0]) is Var:
         return False
     if backward.steps * var.type.size * var.type.dtype.itemsize < FAR:
         return False
-    waiting: list[Any] = list(equation.inputs)
+    return _is_at_hand(var, needed, wanted)
+
+
+def _is_at_hand(var: Var, needed: dict[Var, Equation], wanted: list[Var]) -> bool:
+    """Tell whether a value is cheap to compute from what is read."""
+    waiting: list[Any] = list(needed[var].inputs)
     while waiting:
-        needed = waiting.pop()
-        if needed in wanted or needed not in twins:
+        source = waiting.pop()
+        if source in wanted or source not in needed:
             continue
-        if producer[needed].primitive.name not in CHEAP:
+        if needed[source].primitive.name not in CHEAP and not _is_view(needed[source]):
             return False
-        waiting.extend(producer[needed].inputs)
+        waiting.extend(needed[source].inputs)
     return True
+
+
+def _is_small_part(equation: Equation) -> bool:
+    """Tell whether a value is a part of another one, which would take far more memory."""
+    return _is_view(equation) and 2 * equation.out.type.size < equation.inputs[0].type.size
 
 
 def _is_view(equation: Equation) -> bool:

@@ -46,6 +46,8 @@ class Compiled:
         how the code came about that was made so.
     """
 
+    __slots__ = ("__dict__", "__weakref__", "entry", "finish")  # those that each call reads
+
     program: Program
     native: Any
     dynamic: list[int]
@@ -193,8 +195,7 @@ class jit:  # noqa: N801 - used as a decorator, like the functions beside it
     True
     """
 
-    # found sooner than in a dictionary, among what is taken over from the function
-    __slots__ = ("__dict__", "__weakref__", "_last")
+    __slots__ = ("__dict__", "__weakref__", "_last")  # that is found sooner than in a dictionary
 
     def __init__(
         self,

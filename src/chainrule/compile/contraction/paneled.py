@@ -232,8 +232,11 @@ class PanelWriter(Writer):
         sizes = {**{k: self._most(k) for k in self.inner}, **{k: factors[k] for k in rows}}
         order = [*self.inner, *rows] if lane is not None else [*rows, *self.inner]
         strides = [0] * len(left)
+        line, room_of = LINE // self.bytes, dict(sizes)
+        if lane is not None and len(rows) == 1:  # what a step reads begins a line of the cache
+            room_of[lane] = -(-sizes[lane] // line) * line
         for k, stride in zip(
-            order, contiguous_strides(tuple(sizes[k] for k in order)), strict=True
+            order, contiguous_strides(tuple(room_of[k] for k in order)), strict=True
         ):
             strides[k] = stride
         if lane is None:  # else the rows meet in the cache again

@@ -92,7 +92,8 @@ class Panels:
     @property
     def aside(self) -> int:
         """How many elements the copy of a tile's rows has; each thread needs its own."""
-        return self.row_size * (host().sums // self.tile.vectors)
+        line = 64 // self.itemsize
+        return self.row_size * -(-(host().sums // self.tile.vectors) // line) * line
 
     @property
     def following(self) -> int:

@@ -33,6 +33,7 @@ SECOND = 512 * 1024  # the same for longer strips: a part of the second cache
 AGAIN = 200 * 1024  # bytes of a matrix that each of those strips reads or adds to again
 LEAST = 768 * 1024  # bytes of all arrays below which the cache holds them anyway
 BESIDE = 256 * 1024  # the same beside a product over panels, which fill the cache
+MUCH = 4 << 20  # the same beside several of them, which each strip reads again
 HEIGHT = 12  # rows of a product of matrices below which tiles are not filled
 TALL = 32  # rows that make up for reading a matrix of that size again
 CHUNKS = 8  # that threads share: enough to be spread well, few beside the strips
@@ -109,11 +110,11 @@ def form_strips(plan: Schedule, outputs: Iterable[Any]) -> Schedule:
     waiting, done = list(plan.groups), []
     known: dict[Group, set[Var]] = {}
     while waiting:
-        runs = [
-            Run(plan, waiting, NEAR, CACHE, HEIGHT, known),
-            Run(plan, waiting, AGAIN, SECOND, TALL, known),
-        ]
-        found = [f for f in (run.found(kept) for run in runs) if f is not None]
+        near = Run(plan, waiting, NEAR, CACHE, HEIGHT, known)
+        options = [near.found(kept), Run(plan, waiting, AGAIN, SECOND, TALL, known).found(kept)]
+        if options[0] is None and near.several:
+            options[0] = Run(plan, waiting, NEAR, CACHE, HEIGHT, known, most=0).found(kept)
+        found = [f for f in options if f is not None]
         if not found:
             done.append(waiting.pop(0))
             continue
@@ -138,7 +139,8 @@ class Run:
     """Groups that can join the first one of a list, within the limits of a cache.
 
     Matrices of so many bytes are ``near`` enough to be read again with each strip, all arrays of a
-    strip may take ``cache`` bytes, and products have to have so many rows (``height``).
+    strip may take ``cache`` bytes, and products have to have so many rows (``height``). Panels of
+    several products may take ``most`` bytes.
     """
 
     def __init__(
@@ -149,6 +151,7 @@ class Run:
         cache: int,
         height: int,
         known: dict[Group, set[Var]],
+        most: int = PANELS,
     ) -> None:
         self.near, self.cache, self.height = near, cache, height
         self.known = known  # what groups read
@@ -156,7 +159,9 @@ class Run:
         self.groups = groups
         first = groups[0]
         self.rows = first.domain[0] if first.domain and not first.flat else 0
+        self.most = most
         self.panels = 0
+        self.several = False
         self.made: set[Var] = set()
         self.summed: set[Var] = set()
         self.cuts: dict[Var, Rows] = {}
@@ -329,9 +334,11 @@ class Run:
         if found is None:
             return False
         if found.paneled:
-            self.panels += _panel_bytes(root)
-            if self.near > NEAR or (self.made and self.panels > PANELS):
+            total = self.panels + _panel_bytes(root)
+            if self.near > NEAR or (self.made and total > self.most):
                 return False  # panels of several would not fit into the cache
+            self.several |= bool(self.made)
+            self.panels = total
         self.cuts[root.out] = found
         if found.accumulates:
             self.summed.add(root.out)
@@ -363,7 +370,7 @@ class Run:
         time = sum(time_per_element(g, self.plan) * size_of(g.domain) for g in members)
         roots = (r.out for g in members for r in g.roots)
         paneled = sum(self.cuts[out].paneled for out in roots if out in self.cuts)
-        if again < (BESIDE if paneled else LEAST):
+        if again < (MUCH if paneled > 1 else BESIDE if paneled else LEAST):
             return None
         cache = SEVERAL if paneled > 1 else WIDE if paneled else self.cache
         length = max(self._fitting(sum(rows.values()), cache), default=1)

@@ -206,37 +206,53 @@ class ParallelNest(Nest):
         """Put together what else the chunks have left: sums over the first axes, in order."""
         count = -(-self.steps // self.length)
         for root in leading_sums(self.group):
-            out, dtype = root.out, root.out.type.dtype
-            with self.loop(I64(out.type.size)) as i:
-                total = self.load(out, dtype, i)
-                for k in range(count - 1):
-                    place = self.b.add(i, I64(k * out.type.size), flags=["nsw"])
-                    total = self.added(
-                        dtype, total, self.load(self.buffers.room(root), dtype, place)
-                    )
-                self.store(out, dtype, i, total)
+            add_chunks(self, root.out, self.buffers.room(root), count)
 
     def _rooms(self) -> list[Var]:
         return [*super()._rooms(), *rooms_of_sums(self.group, self.plan, self.buffers)]
 
     def _write_chunk(self) -> ir.Function:
-        kind = ir.FunctionType(ir.VoidType(), [POINTER, I64])
-        function = ir.Function(self.module, kind, f"{self.function.name}.chunk")
-        function.linkage, function.effort = "internal", "little"
-        given, chunk = function.args
-        b = ir.IRBuilder(function.append_basic_block("entry"))
-        *pointers, parts = (
-            b.load(b.gep(given, [I64(k)], source_etype=POINTER), typ=POINTER)
-            for k in range(len(self.slots) + 2)
-        )
-        begin = b.mul(chunk, I64(self.length))
-        end = b.add(begin, I64(self.length))
-        end = b.select(b.icmp_signed("<", end, I64(self.steps)), end, I64(self.steps))
+        function, b, chunk, (*pointers, parts) = begin_entry(self.function, len(self.slots) + 2)
+        begin, end = bounds_of_chunk(b, chunk, self.length, self.steps)
         place = b.mul(chunk, I64(len(whole_reductions(self.group))))
         parts = b.gep(parts, [place], source_etype=I64)
         b.call(self.part.function, [*pointers, begin, end, parts])
         b.ret_void()
         return function
+
+
+def begin_entry(
+    caller: ir.Function, count: int
+) -> tuple[ir.Function, ir.IRBuilder, ir.Value, list[ir.Value]]:
+    """Begin the function that is called for each chunk.
+
+    Returns it, where to go on writing it, the chunk's number, and so many pointers as `handed`.
+    """
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, I64])
+    function = ir.Function(caller.module, kind, f"{caller.name}.chunk")
+    function.linkage, function.effort = "internal", "little"
+    given, chunk = function.args
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    places = (b.gep(given, [I64(k)], source_etype=POINTER) for k in range(count))
+    return function, b, chunk, [b.load(place, typ=POINTER) for place in places]
+
+
+def bounds_of_chunk(b: ir.IRBuilder, chunk: Any, length: Any, total: Any) -> tuple[Any, Any]:
+    """Return where a chunk begins and ends; the last one may be shorter."""
+    begin = b.mul(chunk, I64(length))
+    end = b.add(begin, I64(length))
+    return begin, b.select(b.icmp_signed("<", end, I64(total)), end, I64(total))
+
+
+def add_chunks(nest: Nest, out: Var, rest: Var, count: int) -> None:
+    """Add the sums of the other chunks to those of the first one, in order."""
+    size, dtype = out.type.size, out.type.dtype
+    with nest.loop(I64(size)) as i:
+        total = nest.load(out, dtype, i)
+        for k in range(count - 1):
+            place = nest.b.add(i, I64(k * size), flags=["nsw"])
+            total = nest.added(dtype, total, nest.load(rest, dtype, place))
+        nest.store(out, dtype, i, total)
 
 
 def handed(b: ir.IRBuilder, pointers: Sequence[Any]) -> Any:

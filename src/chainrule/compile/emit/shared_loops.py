@@ -14,7 +14,7 @@ from ..plan.schedule import Group, Schedule
 from .codegen import POINTER, Buffers, Nest
 from .interrupt import stopped_together, this_thread
 from .loops import LoopWriter
-from .parallel import handed, pool
+from .parallel import begin_entry, handed, pool
 from .scalar import I1, I8, I64, register_type
 from .stripped import part_of
 
@@ -140,15 +140,8 @@ class SharedLoop:
         return self.function
 
     def _write_entry(self) -> ir.Function:
-        kind = ir.FunctionType(ir.VoidType(), [POINTER, I64])
-        function = ir.Function(self.module, kind, f"{self.function.name}.chunk")
-        function.linkage, function.effort = "internal", "little"
-        given, number = function.args
-        b = ir.IRBuilder(function.append_basic_block("entry"))
-        *pointers, place = (
-            b.load(b.gep(given, [I64(k)], source_etype=POINTER), typ=POINTER)
-            for k in range(len(self.slots) + 2)
-        )
+        count = len(self.slots) + 2
+        function, b, number, (*pointers, place) = begin_entry(self.function, count)
         owner = b.load(place, typ=I64)
         b.call(self.chunk.function, [*pointers, number, owner])
         b.ret_void()

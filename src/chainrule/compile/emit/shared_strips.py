@@ -16,7 +16,7 @@ from .. import ir
 from ..plan.schedule import Group, Schedule
 from ..plan.strips import StripPlan
 from .codegen import POINTER, Buffers
-from .parallel import handed, pool
+from .parallel import add_chunks, begin_entry, bounds_of_chunk, handed, pool
 from .scalar import I8, I64
 from .stripped import StripNest
 
@@ -98,29 +98,13 @@ class SharedStripNest(StripNest):
         """Add what the chunks have summed up, in order."""
         summed = self.strip.added
         for out, spare in zip(summed, self.slots[len(self.slots) - len(summed) :], strict=True):
-            size, dtype = out.type.size, out.type.dtype
-            with self.loop(I64(size)) as i:
-                total = self.load(out, dtype, i)
-                for k in range(self.strip.chunks - 1):
-                    place = self.b.add(i, I64(k * size), flags=["nsw"])
-                    total = self.added(dtype, total, self.load(spare, dtype, place))
-                self.store(out, dtype, i, total)
+            add_chunks(self, out, spare, self.strip.chunks)
 
     def _write_entry(self) -> ir.Function:
         """Write what calls the chunk's function, with a place for local values."""
-        kind = ir.FunctionType(ir.VoidType(), [POINTER, I64])
-        function = ir.Function(self.module, kind, f"{self.function.name}.chunk")
-        function.linkage, function.effort = "internal", "little"
-        given, chunk = function.args
-        b = ir.IRBuilder(function.append_basic_block("entry"))
-        *pointers, room, taken = (
-            b.load(b.gep(given, [I64(k)], source_etype=POINTER), typ=POINTER)
-            for k in range(len(self.slots) + 3)
-        )
-        rows = self.strip.rows
-        begin = b.mul(chunk, I64(self.strip.chunk))
-        end = b.add(begin, I64(self.strip.chunk))
-        end = b.select(b.icmp_signed("<", end, I64(rows)), end, I64(rows))
+        count = len(self.slots) + 3
+        function, b, chunk, (*pointers, room, taken) = begin_entry(self.function, count)
+        begin, end = bounds_of_chunk(b, chunk, self.strip.chunk, self.strip.rows)
         place, bit = _take(b, taken)
         b.call(self.chunk.function, [*pointers, begin, end, place, room])
         b.atomic_rmw("and", taken, b.not_(bit), "seq_cst")

@@ -86,11 +86,10 @@ def _prepare(cls: Any) -> None:
 def _initialiser(
     names: tuple[str, ...], defaults: dict[str, Callable[[], Any]], has_more: bool
 ) -> Callable[..., None]:
-    count, known = len(names), frozenset(names)
+    count, known, put = len(names), frozenset(names), object.__setattr__
 
     def initialise(self: Any, *given: Any, **named: Any) -> None:
-        values = vars(self)  # an object that does not change has no other way
-        values.update(zip(names, given, strict=False))
+        values = dict(zip(names, given, strict=False))
         wrong = len(given) > count
         if named:
             wrong = wrong or any(n in values or n not in known for n in named)
@@ -98,18 +97,23 @@ def _initialiser(
         if len(values) < count:
             values.update((n, make()) for n, make in defaults.items() if n not in values)
         if wrong or len(values) != count:
-            raise _misused(self, names, given, named)
+            raise _misused(self, names, given, named, values)
+        # one by one: attributes of an object that was asked for its dictionary are slower to read
+        for name in names:
+            put(self, name, values[name])
         if has_more:
             self.__post_init__()
 
     return initialise
 
 
-def _misused(self: Any, names: tuple[str, ...], given: Any, named: Any) -> TypeError:
+def _misused(
+    self: Any, names: tuple[str, ...], given: Any, named: Any, values: dict[str, Any]
+) -> TypeError:
     taken = [*names[: len(given)], *named]
     unknown = [n for n in named if n not in names]
     twice = [n for n in named if n in names[: len(given)]]
-    missing = [n for n in names if n not in taken and n not in vars(self)]
+    missing = [n for n in names if n not in taken and n not in values]
     return TypeError(
         f"{type(self).__name__} has the attributes {', '.join(names)}: {len(given)} are given by "
         f"position; missing {missing}, unknown {unknown}, given twice {twice}"
@@ -122,8 +126,7 @@ def _names(self: Any) -> tuple[str, ...]:
 
 
 def _values(self: Any) -> tuple[Any, ...]:
-    values = vars(self)
-    return tuple([values[name] for name in _names(self)])
+    return tuple([getattr(self, name) for name in _names(self)])
 
 
 def _equal(self: Any, other: Any) -> Any:

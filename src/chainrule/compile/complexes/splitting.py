@@ -34,7 +34,7 @@ def split_complex(program: Program) -> Program:
     >>> from chainrule.trace.program import trace_program
     >>> program, _ = trace_program(lambda z: np.conj(z) * 2.0, np.ones(3) * 1j, abstract=True)
     >>> print(*(e.primitive.name for e in split_complex(program).equations))
-    part part neg mul mul mul mul sub add joined
+    part part neg mul mul sub mul mul add joined
     """
     if not any(map(_concerns, program.equations)):
         return program
